@@ -1,0 +1,1 @@
+"""Backbone adapters: one module a family, one generic adapter for the rest."""

@@ -1,0 +1,1 @@
+"""Registration modules, datasets, benchmarks and the embedded tiny world."""
