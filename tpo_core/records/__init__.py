@@ -1,0 +1,1 @@
+"""Records: the one JSONL format every dataset is read into."""

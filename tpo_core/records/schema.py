@@ -1,0 +1,127 @@
+"""The record format: one media item and the conversations about it (DESIGN section 8).
+
+Boxes are xyxy normalised to the original image, spans are seconds, masks are COCO RLE by frame
+index. A record is validated here for shape and values; whether its media can be read is checked
+where it is decoded.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _finite_box(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    if not all(math.isfinite(value) for value in box):
+        raise ValueError(f"box {list(box)} has a value that is not finite")
+    x1, y1, x2, y2 = box
+    if x1 >= x2 or y1 >= y2:
+        raise ValueError(f"box {list(box)} is reversed or empty; expected x1 < x2 and y1 < y2")
+    if min(box) < -1e-3 or max(box) > 1 + 1e-3:
+        raise ValueError(
+            f"box {list(box)} leaves [0, 1]; expected xyxy normalised to the image, not pixels"
+        )
+    return (max(x1, 0.0), max(y1, 0.0), min(x2, 1.0), min(y2, 1.0))
+
+
+def _finite_span(span: tuple[float, float]) -> tuple[float, float]:
+    start, end = span
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise ValueError(f"span {list(span)} has a value that is not finite")
+    if start < 0 or end <= start:
+        raise ValueError(f"span {list(span)} is reversed or negative; expected 0 <= start < end")
+    return span
+
+
+BoxField = Annotated[tuple[float, float, float, float], AfterValidator(_finite_box)]
+SpanField = Annotated[tuple[float, float], AfterValidator(_finite_span)]
+
+
+class Rle(_Strict):
+    """A COCO run-length encoded mask; `size` is [height, width] in pixels."""
+
+    size: tuple[int, int]
+    counts: str | list[int]
+
+
+class Saliency(_Strict):
+    """How relevant the video is to the question at given times (seconds), scores in [0, 1]."""
+
+    times: list[float]
+    scores: list[float]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Saliency:
+        if len(self.times) != len(self.scores):
+            raise ValueError(f"{len(self.times)} times but {len(self.scores)} scores")
+        return self
+
+
+class RegionTarget(_Strict):
+    """The box a `<region>` in an assistant turn stands for."""
+
+    task: Literal["region"] = "region"
+    box: BoxField
+
+
+class TemporalTarget(_Strict):
+    """The moments a `<temporal>` stands for."""
+
+    task: Literal["temporal"] = "temporal"
+    spans: list[SpanField] = Field(min_length=1)
+    saliency: Saliency | None = None
+
+
+class MaskTarget(_Strict):
+    """The masks a `<mask>` stands for, by frame index in the file (`"0"` for an image)."""
+
+    task: Literal["mask"] = "mask"
+    frames: dict[int, Rle] = Field(min_length=1)
+
+
+class RegionPrompt(_Strict):
+    """The box a `<region>` in a user turn stands for, on frame `frame` of a video."""
+
+    task: Literal["region"] = "region"
+    box: BoxField
+    frame: int = 0
+
+
+class Message(_Strict):
+    """One turn."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class MediaRef(_Strict):
+    """A media file, its path relative to the JSONL file."""
+
+    type: Literal["image", "video"]
+    path: str
+
+
+class Branch(_Strict):
+    """One conversation about the record's media; targets and prompts in the order of their marks.
+
+    Targets and prompts stay plain mappings here, since plugin heads bring their own models; see
+    `tpo_core.records.targets`.
+    """
+
+    messages: list[Message] = Field(min_length=1)
+    targets: list[dict[str, Any]] = Field(default_factory=list)
+    prompts: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class Record(_Strict):
+    """One media item with one or more conversations about it."""
+
+    id: str
+    media: MediaRef | None = None
+    branches: list[Branch] = Field(min_length=1)
