@@ -42,13 +42,23 @@ class MediaError(InputError):
 
 
 class UnknownName(InputError):
-    """A name is not registered; suggests the nearest that is."""
+    """A name is not registered; suggests the nearest that is.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    Args:
+        kind: What the name should have named, such as `head`.
+        name: The name that was asked for.
+        known: The names that are registered.
+        note: What else may explain it, such as a plugin that failed.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, note: str = "") -> None:
         names = sorted(known)
         near = get_close_matches(name, names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"unknown {kind} {name!r}{hint} (known: {', '.join(names) or 'none'})")
+        known_text = f" (known: {', '.join(names) or 'none'})"
+        super().__init__(
+            f"unknown {kind} {name!r}{hint}{known_text}" + (f"; {note}" if note else "")
+        )
 
 
 class MissingDependency(TpoError, ImportError):

@@ -37,7 +37,8 @@ class BackboneSpec(Spec):
     """A backbone adapter.
 
     Args:
-        model_types: transformers `config.model_type` values that this adapter serves.
+        model_types: transformers `config.model_type` values that this adapter serves; `("*",)` for
+            those that no other adapter names.
         checkpoint: What the bare name loads: a hub id, a path, or `"package:module/folder"` for
             files inside an installed package; empty if a user must always give one.
         head_options: Options that heads get by default on this backbone, by head name.
