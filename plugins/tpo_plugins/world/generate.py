@@ -8,10 +8,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +29,6 @@ WORLD_VERSION: Final = 1
 """Raised whenever the same seed would give another world."""
 DEFAULT_SIZES: Final[dict[str, int]] = {"train": 400, "val": 40, "test": 80}
 _QUESTIONS_SALT = 7
-_IN_ONE_PROCESS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,13 +228,7 @@ def _summary(folder: Path, held: dict[str, Any], *, written: bool) -> WorldSumma
 
 def _write_split(folder: Path, seed: int, split: Split, size: int) -> dict[str, int]:
     (folder / split).mkdir()
-    write = partial(_write_sample, folder, seed, split)
-    if size < _IN_ONE_PROCESS:
-        lines = [write(index) for index in range(size)]
-    else:
-        # Spawned, not forked: the caller may hold threads (torch) that do not survive a fork.
-        with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
-            lines = list(pool.map(write, range(size), chunksize=16))
+    lines = [_write_sample(folder, seed, split, index) for index in range(size)]
     counts: Counter[str] = Counter(region=0, temporal=0, mask=0, chat=0)
     for line in lines:
         for branch in json.loads(line)["branches"]:
