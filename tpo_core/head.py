@@ -50,13 +50,17 @@ class TaskHead(nn.Module, ABC):
     """A task head: reads the states of its slots, gives outputs, losses and typed results.
 
     A head never sees the tokenizer, the LLM or other heads. Subclasses set the class attributes and
-    implement `forward`, `loss` and `decode`; their constructor takes `hidden_size` first and options
-    by keyword, all JSON-serialisable, and calls `super().__init__(hidden_size, state=state)`.
+    implement `forward`, `loss` and `decode`; their constructor takes `hidden_size` first and
+    options by keyword, all JSON-serialisable, and calls
+    `super().__init__(hidden_size, state=state)`.
 
     Args:
         hidden_size: D, width of the backbone's hidden states.
         state: Which state feeds the head: `"slot"`, the final hidden state at the slot token (as in
             TPO), or `"trigger"`, the state that predicts the slot.
+
+    Raises:
+        InputError: If an option has a value the head does not know.
     """
 
     tokens: ClassVar[tuple[TaskToken, ...]]
@@ -65,6 +69,10 @@ class TaskHead(nn.Module, ABC):
 
     def __init__(self, hidden_size: int, *, state: Literal["slot", "trigger"] = "slot") -> None:
         super().__init__()
+        if hidden_size < 1:
+            raise InputError(
+                f"hidden_size is {hidden_size}; expected the backbone's width, at least 1"
+            )
         if state not in ("slot", "trigger"):
             raise InputError(f"head option state is {state!r}; expected 'slot' or 'trigger'")
         self.hidden_size = hidden_size
