@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 MediaKind = Literal["image", "video"]
 
@@ -20,9 +21,10 @@ class Media:
         times: Presentation time of each frame in seconds, `[T]` float64; zeros for an image.
         indices: Frame numbers in the file, one per sampled frame.
         size: `(height, width)` in pixels of the original.
-        duration: Seconds; 0 for an image.
+        duration: Seconds from the first frame's start to the last one's end; 0 for an image.
         total_frames: Frames in the file; 1 for an image.
         source: Path, or a word for media that came as a tensor.
+        notes: What a reader should know, such as a damaged tail that was left out.
     """
 
     kind: MediaKind
@@ -33,6 +35,7 @@ class Media:
     duration: float
     total_frames: int
     source: str = "memory"
+    notes: tuple[str, ...] = ()
 
     def without_frames(self) -> Media:
         """Return the same item without pixels."""
