@@ -171,7 +171,13 @@ def load_head(name: str) -> type[TaskHead]:
     entry = registry().entry(HeadSpec, name)
     from tpo_core.head import TaskHead
 
-    return resolve_class(entry, base=TaskHead)
+    found: type[TaskHead] = resolve_class(entry, base=TaskHead)
+    if getattr(found, "tokens", None) != entry.spec.tokens:
+        raise PluginError(
+            f"head {name!r} of {entry.provider}: class {found.__qualname__} and its spec declare "
+            f"different tokens; let both use one tuple"
+        )
+    return found
 
 
 def load_dataset(name: str) -> Callable[..., Any]:

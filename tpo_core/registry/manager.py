@@ -15,6 +15,7 @@ from tpo_core import hookspecs
 from tpo_core.errors import PluginError, UnknownName
 from tpo_core.registry.checks import checked_specs
 from tpo_core.registry.discovery import find_entry_points
+from tpo_core.registry.signatures import hooks_of, signature_violations
 from tpo_core.registry.status import PluginStatus, Provider, Status, Switches, normalised
 from tpo_core.specs import BackboneSpec, BenchmarkSpec, DatasetSpec, HeadSpec, Spec
 
@@ -102,8 +103,9 @@ class Registry:
         hooks: tuple[str, ...] = ()
         try:
             self._pluggy.register(plugin, name=key)
-            hooks = self._hooks_of(plugin)
-            self._check_signatures(plugin)
+            hooks = hooks_of(self._pluggy, plugin)
+            if violations := signature_violations(self._pluggy, plugin):
+                raise PluginError("; ".join(violations))
             entries = self._collect(plugin, provider=provider)
         except (Exception, SystemExit) as error:
             # pluggy 1.6 keeps the hookimpls it saw before the one that failed.
@@ -113,7 +115,8 @@ class Registry:
             return
         self._providers[key] = provider
         self._entries.extend(entries)
-        self._record(provider, status=Status.OK, hooks=hooks)
+        provides = tuple(f"{KIND[type(entry.spec)]} {entry.spec.name}" for entry in entries)
+        self._rows.append(PluginStatus(provider=provider, hooks=hooks, provides=provides))
 
     def statuses(self) -> list[PluginStatus]:
         """Return one row a plugin, sorted by name and distribution; never raises."""
@@ -186,39 +189,6 @@ class Registry:
     ) -> None:
         row = PluginStatus(provider=provider, hooks=hooks, status=status, error=error)
         self._rows.append(row)
-
-    def _hooks_of(self, plugin: object) -> tuple[str, ...]:
-        return tuple(sorted(caller.name for caller in self._pluggy.get_hookcallers(plugin) or ()))
-
-    def _check_signatures(self, plugin: object) -> None:
-        """Refuse what pluggy accepts silently: unknown, undecorated, wrapping, defaulted."""
-        known = {name for name in vars(hookspecs) if name.startswith(hookspecs.PREFIX)}
-        hooks = set(self._hooks_of(plugin))
-        violations = [
-            f"{name} lacks the @hookimpl decorator"
-            for name in sorted(known - hooks)
-            if callable(getattr(plugin, name, None))
-        ]
-        for caller in self._pluggy.get_hookcallers(plugin) or ():
-            for impl in caller.get_hookimpls():
-                if impl.plugin is not plugin:
-                    continue
-                if not caller.has_spec() and not impl.optionalhook:
-                    near = get_close_matches(caller.name, known, n=1)
-                    hint = f"; did you mean {near[0]!r}?" if near else ""
-                    violations.append(f"unknown hook {caller.name!r}{hint}")
-                if impl.wrapper or impl.hookwrapper:
-                    violations.append(f"{caller.name} is a wrapper, which tpo's hooks do not take")
-                if impl.kwargnames:
-                    names = ", ".join(impl.kwargnames)
-                    violations.append(
-                        f"{caller.name} gives a default to {names}, which keeps pluggy from "
-                        f"passing it; remove the default"
-                    )
-        if not hooks and not violations:
-            violations.append(f"it implements no hook; expected one of {', '.join(sorted(known))}")
-        if violations:
-            raise PluginError("; ".join(violations))
 
     def _collect(self, plugin: object, *, provider: Provider) -> list[Entry[Any]]:
         entries: list[Entry[Any]] = []

@@ -52,12 +52,14 @@ class PluginStatus:
     Args:
         provider: The plugin's name and origin.
         hooks: Hooks it implements, sorted.
+        provides: What it registered, such as `head region`.
         status: What became of it.
         error: What went wrong, in one sentence; empty if nothing did.
     """
 
     provider: Provider
     hooks: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
     status: Status = Status.OK
     error: str = ""
 
