@@ -1,0 +1,360 @@
+"""A backbone with task heads: one forward pass for mixed packed batches.
+
+Shapes: L tokens of the packed row, N slots of one head, D hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tpo_core.backbone import BackboneAdapter, RenderedRecord, TokenEmbeddings
+from tpo_core.batch import LM_TERM, Batch, Collator, SlotBatch
+from tpo_core.errors import InputError
+from tpo_core.head import HeadContext, TaskHead
+from tpo_core.lora import LoraSettings, add_adapter
+from tpo_core.media.types import Media
+from tpo_core.results import Result
+from tpo_core.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+    from tpo_core.inference import Answer, Question
+
+HeadsArgument = Sequence[str] | Mapping[str, Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """What a model was made of: enough to build it again before its weights are loaded.
+
+    Args:
+        backbone: Registered name, path or hub id of the backbone.
+        heads: Options of each head, by registered name.
+        lora: LoRA settings, or None for trainable token rows alone.
+    """
+
+    backbone: str
+    heads: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    lora: LoraSettings | None = None
+
+
+class TpoModel(nn.Module):
+    """A backbone and its task heads.
+
+    Args:
+        backbone: The adapter; its tokens must already hold the heads' tokens.
+        heads: Heads by registered name.
+        vocabulary: The heads' task tokens and their ids.
+        peft: PEFT's wrapper around `backbone.model`, used to save, load and merge; not a submodule,
+            since its layers already are part of the backbone.
+        origin: What the model was made of.
+    """
+
+    def __init__(
+        self,
+        backbone: BackboneAdapter,
+        heads: Mapping[str, TaskHead],
+        *,
+        vocabulary: Vocabulary,
+        peft: PeftModel | None,
+        origin: Origin,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.heads = nn.ModuleDict(dict(heads))
+        self.vocabulary = vocabulary
+        self.origin = origin
+        self._peft = [peft] if peft is not None else []
+
+    @property
+    def peft(self) -> PeftModel | None:
+        """PEFT's wrapper of the backbone's model, or None once merged."""
+        return self._peft[0] if self._peft else None
+
+    @property
+    def head_by_task(self) -> dict[str, TaskHead]:
+        """The head that serves each task."""
+        return {
+            token.task: head
+            for head in self.heads.values()
+            if isinstance(head, TaskHead)
+            for token in head.tokens
+        }
+
+    @property
+    def device(self) -> torch.device:
+        """Where the backbone lives."""
+        return next(self.backbone.model.parameters()).device
+
+    def collator(self) -> Collator:
+        """Return the function that packs samples for `forward`."""
+        return Collator(self.backbone.renderer, self.vocabulary, self.head_by_task)
+
+    def loss_weights(self) -> dict[str, float]:
+        """Return the weight that each head gives its own loss terms."""
+        weights = {LM_TERM: 1.0}
+        for task, head in self.head_by_task.items():
+            weights |= {f"{task}/{term}": weight for term, weight in head.loss_weights.items()}
+        return weights
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Run one packed batch and return the sum of every loss term in it.
+
+        Heads without a slot in the batch are not run.
+
+        Args:
+            batch: From `collator`, on this model's device.
+
+        Returns:
+            Scalar sums by term, `lm` and `<task>/<term>`; divide each by the global number of its
+            items, of which `batch.counts` is this batch's part.
+        """
+        sums: dict[str, Tensor] = {}
+        if not batch.packed.records:
+            return sums
+        visual = self.backbone.encode(batch.packed.records)
+        embeddings = self.prompt_embeddings(batch.prompts, batch.prompt_ids)
+        states = self.backbone(batch.packed, visual, embeddings)
+        if len(batch.label_ids):
+            logits = self.backbone.logits(states[batch.label_positions])
+            sums[LM_TERM] = F.cross_entropy(logits.float(), batch.label_ids, reduction="sum")
+        heads = self.head_by_task
+        for task, slots in batch.slots.items():
+            outputs, _ = self.run_head(heads[task], states, slots, batch.packed.records, visual)
+            for term, (total, count) in heads[task].loss(outputs, slots.targets).items():
+                name = f"{task}/{term}"
+                assert count == batch.counts[name], f"{name}: {count} items, {batch.counts[name]} announced"
+                sums[name] = total
+        return sums
+
+    def prompt_embeddings(
+        self, prompts: Sequence[tuple[str, Any]], prompt_ids: Tensor
+    ) -> TokenEmbeddings | None:
+        """Let the heads embed prompts, in order; None if there is none."""
+        if not prompts:
+            return None
+        heads = self.head_by_task
+        values: list[Tensor | None] = [None] * len(prompts)
+        for task in dict.fromkeys(task for task, _ in prompts):
+            at = [i for i, (of, _) in enumerate(prompts) if of == task]
+            rows = heads[task].encode_prompts([prompts[i][1] for i in at])
+            for i, row in zip(at, rows.unbind(), strict=True):
+                values[i] = row
+        stacked = torch.stack([value for value in values if value is not None])
+        return TokenEmbeddings(token_ids=prompt_ids, values=stacked)
+
+    def run_head(
+        self,
+        head: TaskHead,
+        states: Tensor,
+        slots: SlotBatch,
+        records: Sequence[RenderedRecord],
+        visual: Sequence[Any],
+    ) -> tuple[Any, HeadContext]:
+        """Feed a head the states of its slots.
+
+        Args:
+            head: The head.
+            states: `[L, D]`, last hidden states of the row.
+            slots: Where its N slots stand and what they are about.
+            records: The records of the row.
+            visual: What the backbone's `encode` returned for them.
+        """
+        at = slots.positions - (1 if head.state == "trigger" else 0)
+        return self.run_head_on(head, states[at], slots, records, visual)
+
+    def run_head_on(
+        self,
+        head: TaskHead,
+        states: Tensor,
+        slots: SlotBatch,
+        records: Sequence[RenderedRecord],
+        visual: Sequence[Any],
+    ) -> tuple[Any, HeadContext]:
+        """Feed a head `[N, D]` states that were already picked."""
+        asked, index = torch.unique(slots.record, return_inverse=True)
+        numbers = asked.tolist()
+        media: list[Media] = []
+        for number in numbers:
+            item = records[number].media
+            if item is None:
+                raise InputError(
+                    f"{type(head).__name__} was asked about a conversation without media; give the "
+                    "record a picture or video, or remove the slot"
+                )
+            media.append(item)
+        wants = "frame_features" in head.needs
+        context = HeadContext(
+            media=tuple(media),
+            media_index=index,
+            features=tuple(
+                self.backbone.frame_features(records[n], visual[n]) for n in numbers if wants
+            ),
+            prompts=slots.prompts,
+            questions=slots.questions,
+        )
+        return head(states.to(head.parameter_dtype()), context), context
+
+    def decode_head(
+        self,
+        head: TaskHead,
+        states: Tensor,
+        slots: SlotBatch,
+        records: Sequence[RenderedRecord],
+        visual: Sequence[Any],
+    ) -> list[Result]:
+        """Return the typed result of each slot, from states `[N, D]`."""
+        outputs, context = self.run_head_on(head, states, slots, records, visual)
+        return head.decode(outputs, context)
+
+    def predict(self, media: Any, question: str, **options: Any) -> Answer:
+        """Answer one question about a path, PIL image, tensor or list of frames.
+
+        See `tpo_core.inference.predict` for the options.
+        """
+        from tpo_core.inference import predict
+
+        return predict(self, media, question, **options)
+
+    def predict_batch(self, questions: Iterable[Question | Any], **options: Any) -> list[Answer]:
+        """Answer many questions; those about one media item share its encoded prefix.
+
+        See `tpo_core.inference.predict_batch` for the options.
+        """
+        from tpo_core.inference import predict_batch
+
+        return predict_batch(self, questions, **options)
+
+    def save_pretrained(self, folder: str, *, include_backbone: bool | None = None) -> None:
+        """Write config, adapter, heads, tokenizer and a model card; see `tpo_core.saving`."""
+        from tpo_core.saving import save
+
+        save(self, folder, include_backbone=include_backbone)
+
+    def push_to_hub(self, repo: str, **options: Any) -> str:
+        """Upload what `save_pretrained` writes; returns the repository's address."""
+        from tpo_core.saving import push
+
+        return push(self, repo, **options)
+
+    def merge(self) -> TpoModel:
+        """Fold LoRA and token rows into the backbone's weights, in place."""
+        if self.peft is not None:
+            self.backbone.model = self.peft.merge_and_unload()
+            self._peft.clear()
+        return self
+
+
+def attach(
+    backbone: str | BackboneAdapter,
+    heads: HeadsArgument,
+    *,
+    lora: LoraSettings | Mapping[str, Any] | None = LoraSettings(),  # noqa: B008 - frozen record
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    attention: str = "auto",
+) -> TpoModel:
+    """Attach task heads to a backbone: add their tokens, LoRA, trainable rows and the heads.
+
+    Args:
+        backbone: Registered name, folder or hub id, or an adapter already loaded.
+        heads: Names of registered heads, or a mapping from name to options.
+        lora: LoRA settings; None trains nothing of the LLM but the task tokens' rows.
+        dtype: Of the backbone; heads and trainable parts stay fp32.
+        device: Where to put the model; CUDA if there is one.
+        attention: `auto` or a kernel's name, see `tpo_core.attention.choose`.
+
+    Raises:
+        UnknownName: A backbone or head is not registered.
+        InputError: An option is wrong, or two heads clash.
+        PluginError: A plugin vetoed.
+    """
+    from tpo_core import registry
+    from tpo_core.loading import load_backbone
+
+    options = _head_options(heads)
+    if isinstance(lora, Mapping):
+        lora = LoraSettings(**lora)
+    name = backbone if isinstance(backbone, str) else type(backbone).__name__
+    registry.before_attach(name, options)
+    if isinstance(backbone, str):
+        for head, defaults in _defaults(backbone).items():
+            if head in options:
+                options[head] = {**defaults, **options[head]}
+        classes = {head: registry.load_head(head) for head in options}
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        backbone = load_backbone(backbone, dtype=dtype, attention=attention, device=device)
+    else:
+        classes = {head: registry.load_head(head) for head in options}
+    model = assemble(backbone, classes, Origin(backbone=name, heads=options, lora=lora))
+    registry.after_attach(model)
+    return model
+
+
+def assemble(
+    backbone: BackboneAdapter, classes: Mapping[str, type[TaskHead]], origin: Origin
+) -> TpoModel:
+    """Put heads on a loaded backbone; the part of `attach` that needs no registry."""
+    tokens = [token for head in classes.values() for token in head.tokens]
+    texts = Vocabulary.build(tokens, {}).texts
+    ids = dict(zip(texts, backbone.add_tokens(texts), strict=True))
+    vocabulary = Vocabulary.build(tokens, ids)
+    built = {name: _build_head(name, classes[name], backbone, origin) for name in classes}
+    peft = None
+    if origin.lora is not None or vocabulary.trained_ids:
+        peft = add_adapter(backbone, vocabulary.trained_ids, origin.lora)
+    else:
+        backbone.model.requires_grad_(False)
+    model = TpoModel(backbone, built, vocabulary=vocabulary, peft=peft, origin=origin)
+    model.heads.to(model.device)
+    backbone.self_check()
+    return model
+
+
+def _build_head(
+    name: str, head: type[TaskHead], backbone: BackboneAdapter, origin: Origin
+) -> TaskHead:
+    try:
+        return head(backbone.hidden_size, **origin.heads[name])
+    except TypeError as error:
+        raise InputError(f"head {name!r}: {error}; see its docstring for the options") from error
+
+
+def _head_options(heads: HeadsArgument) -> dict[str, dict[str, Any]]:
+    if isinstance(heads, str):
+        raise InputError(f"heads is the text {heads!r}; expected a list of names, [{heads!r}]")
+    if isinstance(heads, Mapping):
+        return {name: dict(options or {}) for name, options in heads.items()}
+    return {name: {} for name in heads}
+
+
+def _defaults(backbone: str) -> Mapping[str, Mapping[str, Any]]:
+    from tpo_core.registry import list_backbones
+
+    specs = {spec.name: spec for spec in list_backbones()}
+    return specs[backbone].head_options if backbone in specs else {}
+
+
+def from_pretrained(
+    source: str,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    attention: str = "auto",
+) -> TpoModel:
+    """Load what `save_pretrained` or a recipe wrote, from a folder or a hub id.
+
+    Raises:
+        CheckpointError: The folder is no model of ours, or its weights do not fit.
+    """
+    from tpo_core.saving import load
+
+    return load(source, dtype=dtype, device=device, attention=attention)
