@@ -10,7 +10,18 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
+
+from tpo_core.records.rle import run_lengths
 
 
 class _Strict(BaseModel):
@@ -20,14 +31,15 @@ class _Strict(BaseModel):
 def _finite_box(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     if not all(math.isfinite(value) for value in box):
         raise ValueError(f"box {list(box)} has a value that is not finite")
-    x1, y1, x2, y2 = box
-    if x1 >= x2 or y1 >= y2:
-        raise ValueError(f"box {list(box)} is reversed or empty; expected x1 < x2 and y1 < y2")
     if min(box) < -1e-3 or max(box) > 1 + 1e-3:
         raise ValueError(
             f"box {list(box)} leaves [0, 1]; expected xyxy normalised to the image, not pixels"
         )
-    return (max(x1, 0.0), max(y1, 0.0), min(x2, 1.0), min(y2, 1.0))
+    x1, y1 = max(box[0], 0.0), max(box[1], 0.0)
+    x2, y2 = min(box[2], 1.0), min(box[3], 1.0)
+    if x1 >= x2 or y1 >= y2:
+        raise ValueError(f"box {list(box)} is reversed or empty; expected x1 < x2 and y1 < y2")
+    return x1, y1, x2, y2
 
 
 def _finite_span(span: tuple[float, float]) -> tuple[float, float]:
@@ -46,15 +58,26 @@ SpanField = Annotated[tuple[float, float], AfterValidator(_finite_span)]
 class Rle(_Strict):
     """A COCO run-length encoded mask; `size` is [height, width] in pixels."""
 
-    size: tuple[int, int]
-    counts: str | list[int]
+    size: tuple[PositiveInt, PositiveInt]
+    counts: str | list[NonNegativeInt]
+
+    @model_validator(mode="after")
+    def _covers_the_picture(self) -> Rle:
+        # pycocotools does not check, and writes past its buffer.
+        runs, pixels = run_lengths(self.counts), self.size[0] * self.size[1]
+        if (runs < 0).any() or int(runs.sum()) != pixels:
+            raise ValueError(
+                f"run lengths cover {int(runs.sum())} pixels, but size {list(self.size)} has "
+                f"{pixels}; write the mask again with pycocotools"
+            )
+        return self
 
 
 class Saliency(_Strict):
     """How relevant the video is to the question at given times (seconds), scores in [0, 1]."""
 
-    times: list[float]
-    scores: list[float]
+    times: list[Annotated[FiniteFloat, Field(ge=0)]]
+    scores: list[Annotated[FiniteFloat, Field(ge=0, le=1)]]
 
     @model_validator(mode="after")
     def _same_length(self) -> Saliency:
@@ -82,7 +105,7 @@ class MaskTarget(_Strict):
     """The masks a `<mask>` stands for, by frame index in the file (`"0"` for an image)."""
 
     task: Literal["mask"] = "mask"
-    frames: dict[int, Rle] = Field(min_length=1)
+    frames: dict[NonNegativeInt, Rle] = Field(min_length=1)
 
 
 class RegionPrompt(_Strict):
@@ -90,7 +113,7 @@ class RegionPrompt(_Strict):
 
     task: Literal["region"] = "region"
     box: BoxField
-    frame: int = 0
+    frame: NonNegativeInt = 0
 
 
 class Message(_Strict):
@@ -104,7 +127,7 @@ class MediaRef(_Strict):
     """A media file, its path relative to the JSONL file."""
 
     type: Literal["image", "video"]
-    path: str
+    path: str = Field(min_length=1)
 
 
 class Branch(_Strict):
