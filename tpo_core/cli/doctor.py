@@ -12,9 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tpo_core.cli.plugins import status_table
+from tpo_core.cli.plugins import installed_plugins, print_plugins
 from tpo_core.errors import MissingDependency
-from tpo_core.registry import plugins
 
 _PACKAGES = (
     "tpo",
@@ -44,7 +43,7 @@ def run(
 
     Example: tpo doctor --json
     """
-    failed = [row for row in plugins() if row.failed]
+    failed = [row for row in installed_plugins() if row.failed]
     versions, devices, attention = _versions(), _devices(), _attention()
     if as_json:
         report = {
@@ -63,7 +62,7 @@ def run(
     console.print(_table(("device", ""), devices.items()))
     console.print(_table(("attention", "kernel", "reason"), attention))
     if failed:
-        console.print(status_table(failed))
+        print_plugins(failed)
     else:
         console.print("all plugins load")
 

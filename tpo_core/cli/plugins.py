@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
@@ -25,21 +27,24 @@ def run(
 
     Example: tpo plugins --json
     """
-    rows = registry().statuses()
+    rows = installed_plugins()
     if as_json:
         typer.echo(json.dumps([_as_json(row) for row in rows], indent=2))
     else:
-        Console().print(status_table(rows))
+        print_plugins(rows)
     if registry().switches.strict and any(row.failed for row in rows):
         raise typer.Exit(1)
 
 
-def status_table(rows: list[PluginStatus]) -> Table:
-    """Lay plugins out, one row each."""
-    table = Table()
-    for column in ("plugin", "version", "hooks", "provides", "status"):
-        table.add_column(column, overflow="fold")
-    table.add_column("error", overflow="fold", ratio=1)
+def installed_plugins() -> list[PluginStatus]:
+    """Load the plugins, keeping whatever they print out of this command's output."""
+    with redirect_stdout(sys.stderr):
+        return registry().statuses()
+
+
+def print_plugins(rows: list[PluginStatus]) -> None:
+    """Print a table, one plugin a row, and below it what went wrong in full."""
+    table = Table("plugin", "version", "hooks", "provides", "status")
     for row in rows:
         table.add_row(
             row.name,
@@ -47,9 +52,11 @@ def status_table(rows: list[PluginStatus]) -> Table:
             "\n".join(row.hooks),
             "\n".join(row.provides),
             f"[{_COLOURS.get(row.status, 'red')}]{row.status}[/]",
-            row.error,
         )
-    return table
+    Console().print(table)
+    for row in rows:
+        if row.error:
+            typer.echo(f"{row.name}: {row.error}")
 
 
 def _as_json(row: PluginStatus) -> dict[str, object]:
