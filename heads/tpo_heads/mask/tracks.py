@@ -1,0 +1,178 @@
+"""From prompts to typed results: which slot prompts which frame of which video, and its masks.
+
+Shapes: N slots, C width of SAM2's prompts, T frames of H x W pixels (of the original media).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tpo_core.errors import InputError
+from tpo_core.head import HeadContext
+from tpo_core.media.types import Media
+from tpo_core.records.schema import RegionPrompt
+from tpo_core.results import MaskTrack, Result
+from tpo_heads.mask.decoder import decode_masks
+from tpo_heads.mask.features import EncoderDtype, encode_images, iterate_features, prepare_frames
+from tpo_heads.mask.prompts import box_embedding
+from tpo_heads.mask.propagate import Prompt, propagate
+
+BoxPrompt = Literal["sam2", "token"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SlotPrompt:
+    """How one slot prompts SAM2.
+
+    Args:
+        slot: Its number.
+        frame: Which of the sampled frames it prompts.
+        sparse: SAM2's sparse prompt embedding `[3, C]`.
+        from_token: Whether that comes from the task token's state, not from a user's box.
+    """
+
+    slot: int
+    frame: int
+    sparse: Tensor
+    from_token: bool
+
+
+def track_slots(
+    sam: Any,
+    prompts: Tensor,
+    context: HeadContext,
+    *,
+    box_prompt: BoxPrompt,
+    decoder: nn.Module | None = None,
+    encode_batch: int = 4,
+    encoder_dtype: EncoderDtype = "float32",
+) -> list[Result]:
+    """Segment and follow the objects of N slots.
+
+    Args:
+        sam: A `SAM2Base` with its released weights, in evaluation mode.
+        prompts: The prompts that the slots' states make, `[N, 3, C]`.
+        context: The slots' media and their users' boxes.
+        box_prompt: Who prompts SAM2 if the user gave a box, see `MaskHead`.
+        decoder: A trained copy of SAM2's mask decoder for the frames that states prompt.
+        encode_batch: How many frames go through the image encoder together.
+        encoder_dtype: What the image encoder computes in.
+
+    Returns:
+        One `MaskTrack` a slot; all slots of a media item share its image features.
+
+    Raises:
+        InputError: If a media item comes without frames.
+    """
+    by_media: dict[int, list[SlotPrompt]] = defaultdict(list)
+    for prompt in slot_prompts(sam, prompts, context, box_prompt=box_prompt):
+        by_media[int(context.media_index[prompt.slot])].append(prompt)
+    results: dict[int, Result] = {}
+    for item, asked in by_media.items():
+        media = context.media[item]
+        frames = frames_of(media)
+        batched = _batch_by_frame(asked)
+        made = [
+            _as_prompt(sam, group, frames, decoder=decoder, dtype=encoder_dtype)
+            for group in batched
+        ]
+        order = [prompt.slot for group in batched for prompt in group]
+        features = iterate_features(sam, frames, batch=encode_batch, dtype=encoder_dtype)
+        masks, scores = [], []
+        for current in propagate(sam, features, prompts=made, num_frames=len(frames)):
+            masks.append(at_original_size(current.logits, media.size).cpu())
+            scores.append(current.presence.cpu())
+        for row, slot in enumerate(order):
+            results[slot] = MaskTrack(
+                masks=torch.stack([mask[row] for mask in masks]),
+                indices=media.indices,
+                times=tuple(media.times.tolist()),
+                scores=tuple(float(score[row]) for score in scores),
+            )
+    return [results[slot] for slot in range(len(prompts))]
+
+
+def slot_prompts(
+    sam: Any, prompts: Tensor, context: HeadContext, *, box_prompt: BoxPrompt
+) -> list[SlotPrompt]:
+    """Choose each slot's frame, and its state's prompt or SAM2's encoding of the user's box.
+
+    Where a user gave several boxes, the slots of that branch take them in turn.
+    """
+    turns: dict[tuple[int, int], int] = defaultdict(int)
+    chosen: list[SlotPrompt] = []
+    for slot, sparse in enumerate(prompts):
+        media = context.media_of(slot)
+        given = context.prompts[slot] if context.prompts else ()
+        boxes = [prompt for prompt in given if isinstance(prompt, RegionPrompt)]
+        if not boxes:
+            chosen.append(SlotPrompt(slot=slot, frame=0, sparse=sparse, from_token=True))
+            continue
+        branch = (int(context.media_index[slot]), hash(tuple(boxes)))
+        box = boxes[turns[branch] % len(boxes)]
+        turns[branch] += 1
+        from_token = box_prompt == "token"
+        if not from_token:
+            sparse = box_embedding(sam, torch.tensor([box.box]))[0]
+        frame = nearest_position(media, box.frame)
+        chosen.append(SlotPrompt(slot=slot, frame=frame, sparse=sparse, from_token=from_token))
+    return chosen
+
+
+def nearest_position(media: Media, frame: int) -> int:
+    """Return which sampled frame is nearest to frame number `frame` of the file."""
+    return min(range(len(media.indices)), key=lambda place: abs(media.indices[place] - frame))
+
+
+def frames_of(media: Media) -> Tensor:
+    """Return the frames uint8 `[T, 3, H, W]`.
+
+    Raises:
+        InputError: If there are none.
+    """
+    if media.frames is None or len(media.frames) == 0:
+        raise InputError(
+            f"media {media.source!r} reached the mask head without frames; expected at least one"
+        )
+    return media.frames
+
+
+def at_original_size(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize mask logits `[K, 1, h, w]` to `size` and threshold them at 0: bool `[K, H, W]`."""
+    return functional.interpolate(logits, size=size, mode="bilinear")[:, 0] > 0
+
+
+def _batch_by_frame(prompts: Sequence[SlotPrompt]) -> list[list[SlotPrompt]]:
+    """Group prompts that SAM2 can take as one batch: same frame, same way of being decoded."""
+    groups: dict[tuple[int, bool], list[SlotPrompt]] = defaultdict(list)
+    for prompt in prompts:
+        groups[prompt.frame, prompt.from_token].append(prompt)
+    return list(groups.values())
+
+
+def _as_prompt(
+    sam: Any,
+    group: Sequence[SlotPrompt],
+    frames: Tensor,
+    *,
+    decoder: nn.Module | None,
+    dtype: EncoderDtype,
+) -> Prompt:
+    """Make one SAM2 prompt of a group; with a trained decoder, of the masks it gives."""
+    frame = group[0].frame
+    sparse = torch.stack([prompt.sparse for prompt in group])
+    if decoder is None or not group[0].from_token:
+        return Prompt(frame=frame, sparse=sparse)
+    image = prepare_frames(frames[frame][None].to(sam.device), image_size=sam.image_size)
+    features = encode_images(sam, image, dtype=dtype).take([0] * len(group))
+    logits, presence = decode_masks(sam, decoder, features, sparse)
+    size = (sam.image_size, sam.image_size)
+    masks = at_original_size(logits[:, None], size) & (presence > 0)[:, None, None]
+    return Prompt(frame=frame, sparse=sparse, masks=masks[:, None].float())
