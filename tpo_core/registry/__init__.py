@@ -232,7 +232,7 @@ def backbone_for_model_type(model_type: str) -> BackboneSpec:
     raise UnknownName("model type", model_type, known)
 
 
-def before_attach(backbone: str, *, heads: Mapping[str, Mapping[str, Any]]) -> None:
+def before_attach(backbone: str, heads: Mapping[str, Mapping[str, Any]]) -> None:
     """Tell plugins what is about to be attached.
 
     Args:
