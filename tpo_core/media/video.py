@@ -120,9 +120,9 @@ def _open(path: str | Path) -> tuple[InputContainer, VideoStream]:
             return container, stream
     kinds = sorted({stream.type for stream in container.streams})
     container.close()
+    instead = f"only {', '.join(kinds)}" if kinds else "nothing at all"
     raise MediaError(
-        f"{path} has no video stream ({', '.join(kinds) or 'nothing'} only); "
-        "expected a picture or a video"
+        f"{path} has no video stream but {instead}; expected a picture or a video with frames"
     )
 
 

@@ -16,6 +16,8 @@ from tpo_core.records.quarantine import BadSample
 from tpo_core.records.reader import ParsedRecord, RecordFile
 from tpo_core.records.schema import MaskTarget, Record, RegionPrompt
 
+__all__ = ["BadSample", "RecordDataset", "Sample", "load_sample"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Sample:

@@ -59,13 +59,15 @@ class Rle(_Strict):
     """A COCO run-length encoded mask; `size` is [height, width] in pixels."""
 
     size: tuple[PositiveInt, PositiveInt]
-    counts: str | list[NonNegativeInt]
+    counts: str | list[int]
 
     @model_validator(mode="after")
     def _covers_the_picture(self) -> Rle:
         # pycocotools does not check, and writes past its buffer.
         runs, pixels = run_lengths(self.counts), self.size[0] * self.size[1]
-        if (runs < 0).any() or int(runs.sum()) != pixels:
+        if (runs < 0).any():
+            raise ValueError(f"a run length is {int(runs.min())}; expected none below 0")
+        if int(runs.sum()) != pixels:
             raise ValueError(
                 f"run lengths cover {int(runs.sum())} pixels, but size {list(self.size)} has "
                 f"{pixels}; write the mask again with pycocotools"
