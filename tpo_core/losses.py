@@ -70,10 +70,3 @@ class TermLog:
         for name, total in sums.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(total.detach())
             self.counts[name] = self.counts.get(name, 0.0) + counts[name]
-
-    def means(self) -> dict[str, float]:
-        """Return the mean of each term and start afresh."""
-        means = {name: self.sums[name] / self.counts[name] for name in self.sums if self.counts[name]}
-        self.sums.clear()
-        self.counts.clear()
-        return means

@@ -55,6 +55,11 @@ class TpoModel(nn.Module):
         peft: PEFT's wrapper around `backbone.model`, used to save, load and merge; not a submodule,
             since its layers already are part of the backbone.
         origin: What the model was made of.
+
+    Attributes:
+        trained_groups: Groups of the backbone's own weights (`vision`, `connector`, `llm`) that were
+            trained, and so differ from the checkpoint the backbone came from.
+        trainable_in_head: For each head, its parameters that training may change.
     """
 
     def __init__(
@@ -72,6 +77,11 @@ class TpoModel(nn.Module):
         self.vocabulary = vocabulary
         self.origin = origin
         self._peft = [peft] if peft is not None else []
+        self.trained_groups: set[str] = set()
+        self.trainable_in_head = {
+            name: frozenset(n for n, p in head.named_parameters() if p.requires_grad)
+            for name, head in heads.items()
+        }
 
     @property
     def peft(self) -> PeftModel | None:
@@ -104,19 +114,23 @@ class TpoModel(nn.Module):
             weights |= {f"{task}/{term}": weight for term, weight in head.loss_weights.items()}
         return weights
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, touch: Sequence[str] = ()) -> dict[str, Tensor]:
         """Run one packed batch and return the sum of every loss term in it.
 
         Heads without a slot in the batch are not run.
 
         Args:
             batch: From `collator`, on this model's device.
+            touch: Tasks whose heads, and `lm` or `media` for the backbone's parts, must get at least
+                a zero gradient although this batch may not use them; other ranks do.
 
         Returns:
             Scalar sums by term, `lm` and `<task>/<term>`; divide each by the global number of its
-            items, of which `batch.counts` is this batch's part.
+            items, of which `batch.counts` is this batch's part. With `touch` also `zero`, which is 0.
         """
         sums: dict[str, Tensor] = {}
+        if zero := [p.view(-1)[0].float() * 0.0 for p in self._touched(touch)]:
+            sums["zero"] = torch.stack(zero).sum()
         if not batch.packed.records:
             return sums
         visual = self.backbone.encode(batch.packed.records)
@@ -128,11 +142,28 @@ class TpoModel(nn.Module):
         heads = self.head_by_task
         for task, slots in batch.slots.items():
             outputs, _ = self.run_head(heads[task], states, slots, batch.packed.records, visual)
-            for term, (total, count) in heads[task].loss(outputs, slots.targets).items():
+            with torch.autocast(states.device.type, enabled=False):
+                terms = heads[task].loss(outputs, slots.targets)
+            for term, (total, count) in terms.items():
                 name = f"{task}/{term}"
-                assert count == batch.counts[name], f"{name}: {count} items, {batch.counts[name]} announced"
+                assert count == batch.counts[name], f"{name}: {count} of {batch.counts[name]} items"
                 sums[name] = total
         return sums
+
+    def _touched(self, touch: Sequence[str]) -> list[nn.Parameter]:
+        heads = self.head_by_task
+        modules: dict[int, nn.Module] = {id(heads[t]): heads[t] for t in touch if t in heads}
+        found = [p for module in modules.values() for p in module.parameters()]
+        base = {
+            id(p)
+            for group in ("vision", "connector")
+            for p in self.backbone.parameter_group(group).values()
+            if "media" in touch or LM_TERM in touch
+        }
+        for parameter in self.backbone.model.parameters():
+            if ("media" if id(parameter) in base else LM_TERM) in touch:
+                found.append(parameter)
+        return [parameter for parameter in found if parameter.requires_grad]
 
     def prompt_embeddings(
         self, prompts: Sequence[tuple[str, Any]], prompt_ids: Tensor
@@ -200,7 +231,8 @@ class TpoModel(nn.Module):
             prompts=slots.prompts,
             questions=slots.questions,
         )
-        return head(states.to(head.parameter_dtype()), context), context
+        with torch.autocast(states.device.type, enabled=False):  # coordinates need fp32
+            return head(states.to(head.parameter_dtype()), context), context
 
     def decode_head(
         self,
