@@ -81,6 +81,11 @@ class Renderer(Protocol):
         """Turn generated ids into text, the backbone's own special tokens left out."""
         ...
 
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Ids that end an answer: the template's end of turn and the end of sequence."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PackedTokens:
@@ -239,6 +244,10 @@ class BackboneAdapter(nn.Module, ABC):
     @abstractmethod
     def self_check(self) -> str:
         """Choose `strategy` by comparing packed against separate runs; return the reason in words."""
+
+    @abstractmethod
+    def enable_gradient_checkpointing(self) -> None:
+        """Recompute activations in the backward pass; gradients stay the same."""
 
     @abstractmethod
     def save(self, folder: str) -> None:

@@ -1,0 +1,1 @@
+"""The adapter for any transformers image-text-to-text model, one idea a file."""
