@@ -16,7 +16,8 @@ from torch import Tensor
 from tpo_core.backbone import PackedTokens, RenderedRecord, Renderer
 from tpo_core.errors import InputError
 from tpo_core.media.types import Media
-from tpo_core.records.dataset import BadSample, Sample
+from tpo_core.records.dataset import Sample
+from tpo_core.records.quarantine import BadSample
 from tpo_core.records.schema import Message
 from tpo_core.vocabulary import Vocabulary
 
@@ -135,11 +136,13 @@ class Collator:
         renderer: The backbone's.
         vocabulary: The model's task tokens.
         heads: The model's heads by task, asked which targets they can use.
+        silent: Tasks whose slots stay in the text but are not fed to their heads.
     """
 
     renderer: Renderer
     vocabulary: Vocabulary
     heads: Mapping[str, TaskHead]
+    silent: frozenset[str] = frozenset()
 
     def __call__(self, samples: Sequence[Sample | BadSample]) -> Batch:
         """Pack the good samples; unreadable ones and unusable targets are counted, never hidden."""
@@ -181,7 +184,8 @@ class Collator:
         record = self.renderer.render(sample.media, conversations)
         for branch, rendered in zip(kept, record.branches, strict=True):
             self._check_marks(sample, branch, rendered.ids.tolist())
-        needs = {need for head in self.heads.values() for need in head.needs}
+        running = [head for task, head in self.heads.items() if task not in self.silent]
+        needs = {need for head in running for need in head.needs}
         if record.media is not None and "frames" not in needs:
             record = replace(record, media=record.media.without_frames())
         return record
@@ -227,6 +231,8 @@ class Collator:
                 for at, target in zip(slots, targets, strict=True):
                     task = slot_tasks[int(ids[at])]
                     labelled[at] = False
+                    if task in self.silent:
+                        continue
                     if reason := self.heads[task].skip_reason(target, sample.media):
                         skipped.setdefault(task, Counter())[reason] += 1
                         continue

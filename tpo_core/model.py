@@ -103,9 +103,15 @@ class TpoModel(nn.Module):
         """Where the backbone lives."""
         return next(self.backbone.model.parameters()).device
 
-    def collator(self) -> Collator:
-        """Return the function that packs samples for `forward`."""
-        return Collator(self.backbone.renderer, self.vocabulary, self.head_by_task)
+    def collator(self, silent: Iterable[str] = ()) -> Collator:
+        """Return the function that packs samples for `forward`.
+
+        Args:
+            silent: Tasks whose slots stay in the text but are not fed to their heads.
+        """
+        return Collator(
+            self.backbone.renderer, self.vocabulary, self.head_by_task, frozenset(silent)
+        )
 
     def loss_weights(self) -> dict[str, float]:
         """Return the weight that each head gives its own loss terms."""

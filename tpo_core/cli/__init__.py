@@ -31,6 +31,9 @@ class Command(NamedTuple):
 
 
 COMMANDS: Mapping[str, Command] = {
+    "train": Command(
+        "Train as a recipe declares, in stages.", resume="add --resume to the same command to go on"
+    ),
     "plugins": Command("List plugins: hooks, what they provide, and why one failed."),
     "doctor": Command("Show versions, devices, the attention kernel, and failed plugins."),
 }

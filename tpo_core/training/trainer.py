@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from tpo_core.batch import LM_TERM, Batch
-from tpo_core.errors import CheckpointError
+from tpo_core.errors import CheckpointError, UnknownName
 from tpo_core.losses import TermLog, add_counts, reduce_counts, weighted_total
 from tpo_core.model import TpoModel
 from tpo_core.records.quarantine import Quarantine
@@ -66,7 +66,7 @@ class StageTrainer(Trainer):
             model=model,
             args=args,
             train_dataset=data,
-            data_collator=model.collator(),
+            data_collator=model.collator(silent=_weightless(self.weights)),
             callbacks=[_Watcher(self)],
         )
         # Our loss is divided by the items of the whole step already.
@@ -292,8 +292,6 @@ def term_weights(model: TpoModel, by_stage: Mapping[str, float]) -> dict[str, fl
     Raises:
         UnknownName: A key is neither a term nor a task of the model.
     """
-    from tpo_core.errors import UnknownName
-
     weights = model.loss_weights()
     known = {*weights, *(name.partition("/")[0] for name in weights)}
     for key in by_stage:
@@ -303,6 +301,12 @@ def term_weights(model: TpoModel, by_stage: Mapping[str, float]) -> dict[str, fl
         name: weight * by_stage.get(name, by_stage.get(name.partition("/")[0], 1.0))
         for name, weight in weights.items()
     }
+
+
+def _weightless(weights: Mapping[str, float]) -> set[str]:
+    """Return the tasks none of whose terms weighs anything: running their heads would be waste."""
+    terms = {name.partition("/")[0] for name in weights if "/" in name}
+    return terms - {name.partition("/")[0] for name, weight in weights.items() if weight}
 
 
 def checkpoints(folder: Path) -> list[Path]:
