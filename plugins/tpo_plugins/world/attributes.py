@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Literal
 
 Split = Literal["train", "val", "test"]
@@ -54,6 +55,7 @@ HELD_OUT: Final[frozenset[tuple[str, str]]] = frozenset(
 )
 
 
+@lru_cache
 def pairs(split: Split) -> tuple[tuple[str, str], ...]:
     """Colour-shape pairs that may be drawn in a split.
 

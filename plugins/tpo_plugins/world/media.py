@@ -11,8 +11,9 @@ from PIL import Image
 
 from tpo_plugins.world.attributes import FPS
 
-# One thread, no B-frames and bit-exact muxing keep the file a function of its frames.
-_OPTIONS = {"crf": "10", "preset": "veryfast", "threads": "1", "bf": "0", "tune": "animation"}
+# Bytes must be a function of the frames alone. x264's rate control and look-ahead broke that now
+# and then, even on one thread; a constant quantiser and the zero-latency settings do without both.
+_OPTIONS = {"qp": "12", "preset": "veryfast", "tune": "zerolatency", "threads": "1"}
 
 
 def write_video(path: Path, frames: NDArray[np.uint8]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,24 +14,26 @@ from tpo_plugins.world.shapes import shading, stencil
 _GRID = np.linspace(-0.5, 0.5, SIDE, dtype=np.float32)
 
 
-def render(scene: Scene) -> Rendering:
-    """Draws every frame of a scene.
+def render(scene: Scene, times: Sequence[int] | None = None) -> Rendering:
+    """Draws a scene.
 
     Args:
         scene: The scene.
+        times: Frames to draw, in this order; by default all.
 
     Returns:
         The frames with the owner of each pixel, the whole boxes and the visible fractions.
     """
     backdrop = _backdrop(scene.background)
     count = len(scene.objects)
-    frames = np.empty((scene.frames, SIDE, SIDE, 3), np.float32)
-    owner = np.full((scene.frames, SIDE, SIDE), -1, np.int8)
-    boxes = np.zeros((scene.frames, count, 4), np.float32)
-    visibility = np.zeros((scene.frames, count), np.float32)
+    times = range(scene.frames) if times is None else times
+    frames = np.empty((len(times), SIDE, SIDE, 3), np.float32)
+    owner = np.full((len(times), SIDE, SIDE), -1, np.int8)
+    boxes = np.zeros((len(times), count, 4), np.float32)
+    visibility = np.zeros((len(times), count), np.float32)
     whole = [int((stencil(item.shape, item.side) > 0.5).sum()) for item in scene.objects]
-    for time in range(scene.frames):
-        frame = frames[time]
+    for row, time in enumerate(times):
+        frame = frames[row]
         frame[:] = backdrop
         for index, item in enumerate(scene.objects):
             if not item.present[time]:
@@ -40,11 +44,11 @@ def render(scene: Scene) -> Rendering:
             paint = np.asarray(COLOURS[item.colours[time]], np.float32)
             pattern = shading(item.texture, item.side)[..., None] * paint
             frame[area] += coverage[..., None] * (pattern - frame[area])
-            owner[time][area][coverage > 0.5] = index
+            owner[row][area][coverage > 0.5] = index
             corners = (left, top, left + item.side, top + item.side)
-            boxes[time, index] = np.asarray(corners, np.float32) / SIDE
-        seen = np.bincount((owner[time] + 1).ravel(), minlength=count + 1)[1:]
-        visibility[time] = seen / np.asarray(whole)
+            boxes[row, index] = np.asarray(corners, np.float32) / SIDE
+        seen = np.bincount((owner[row] + 1).ravel(), minlength=count + 1)[1:]
+        visibility[row] = seen / np.asarray(whole)
     pixels = np.clip(np.rint(frames), 0, 255).astype(np.uint8)
     return Rendering(
         frames=np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)),
