@@ -40,6 +40,16 @@ class Site:
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         (info / "entry_points.txt").write_text(f"[tpo]\n{entry or name} = {value or module}\n")
 
+    def install(self, project: Path) -> None:
+        """Build a project with its own build backend and install it, without its dependencies."""
+        command = ["install", "--no-index", "--no-deps", "--no-build-isolation"]
+        subprocess.run(
+            [sys.executable, "-m", "pip", *command, "--target", str(self.folder), str(project)],
+            check=True,
+            capture_output=True,
+            timeout=300,
+        )
+
     def python(
         self, code: str, *arguments: str, **environ: str
     ) -> subprocess.CompletedProcess[str]:
