@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tpo_core import BackboneSpec, HeadSpec, hookimpl
+from tpo_core import BackboneSpec, BenchmarkSpec, DatasetSpec, HeadSpec, hookimpl
 from tpo_core.tokens import MASK, REGION, TEMPORAL
 
 _GENERIC = "tpo_backbones.generic.adapter:TransformersAdapter"
@@ -44,6 +44,32 @@ HEADS = (
     ),
 )
 
+DATASETS = (
+    DatasetSpec(
+        name="jsonl",
+        target="tpo_plugins.datasets.jsonl:read",
+        files=("*.jsonl",),
+        summary="any data in the record format: a JSONL file, or a folder of them",
+    ),
+    DatasetSpec(
+        name="tiny_world",
+        target="tpo_plugins.datasets.tiny_world:read",
+        tasks=("region", "temporal", "mask"),
+        licence="Apache-2.0",
+        files=("world.json", "train.jsonl", "val.jsonl", "test.jsonl"),
+        summary="the embedded world of moving shapes, written on first use",
+    ),
+)
+
+BENCHMARKS = (
+    BenchmarkSpec(
+        name="tiny_world",
+        target="tpo_plugins.benchmarks.tiny_world:TinyWorld",
+        metrics=("qa_accuracy", "region_acc@0.5", "temporal_r1@0.5", "temporal_r1@0.7", "mask_j&f"),
+        summary="the embedded world's test split: boxes, moments, masks and short answers",
+    ),
+)
+
 
 @hookimpl
 def tpo_backbones() -> Iterable[BackboneSpec]:
@@ -55,3 +81,15 @@ def tpo_backbones() -> Iterable[BackboneSpec]:
 def tpo_heads() -> Iterable[HeadSpec]:
     """Register the three heads of TPO."""
     return HEADS
+
+
+@hookimpl
+def tpo_datasets() -> Iterable[DatasetSpec]:
+    """Register the record format itself and the embedded world."""
+    return DATASETS
+
+
+@hookimpl
+def tpo_benchmarks() -> Iterable[BenchmarkSpec]:
+    """Register the embedded world's benchmark."""
+    return BENCHMARKS
