@@ -231,7 +231,10 @@ class BackboneAdapter(nn.Module, ABC):
 
     @abstractmethod
     def reorder(self, state: DecodingState, rows: Tensor) -> DecodingState:
-        """Return the state with row b replaced by row `rows[b]` (beam search, finished rows)."""
+        """Return a state of `len(rows)` rows, row b a copy of row `rows[b]`.
+
+        For beam search and finished rows. The original stays usable.
+        """
 
     @abstractmethod
     def parameter_group(self, name: GroupName) -> dict[str, nn.Parameter]:

@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tpo_core.backbone import BackboneAdapter, RenderedRecord, TokenEmbeddings
+from tpo_core.backbone import BackboneAdapter, GroupName, RenderedRecord, TokenEmbeddings
 from tpo_core.batch import LM_TERM, Batch, Collator, SlotBatch
 from tpo_core.errors import InputError
+from tpo_core.feature_cache import FeatureCache
 from tpo_core.head import HeadContext, TaskHead
 from tpo_core.lora import LoraSettings, add_adapter
 from tpo_core.media.types import Media
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from tpo_core.inference import Answer, Question
 
+VISUAL_GROUPS: tuple[GroupName, ...] = ("vision", "connector")
 HeadsArgument = Sequence[str] | Mapping[str, Mapping[str, Any] | None]
 
 
@@ -60,6 +62,7 @@ class TpoModel(nn.Module):
         trained_groups: Groups of the backbone's own weights (`vision`, `connector`, `llm`) that were
             trained, and so differ from the checkpoint the backbone came from.
         trainable_in_head: For each head, its parameters that training may change.
+        num_frames: How many frames of a video it was trained on, and looks at unless told otherwise.
     """
 
     def __init__(
@@ -78,6 +81,8 @@ class TpoModel(nn.Module):
         self.origin = origin
         self._peft = [peft] if peft is not None else []
         self.trained_groups: set[str] = set()
+        self.num_frames = 16
+        self._features: FeatureCache | None = None
         self.trainable_in_head = {
             name: frozenset(n for n, p in head.named_parameters() if p.requires_grad)
             for name, head in heads.items()
@@ -139,7 +144,7 @@ class TpoModel(nn.Module):
             sums["zero"] = torch.stack(zero).sum()
         if not batch.packed.records:
             return sums
-        visual = self.backbone.encode(batch.packed.records)
+        visual = self.encode(batch.packed.records)
         embeddings = self.prompt_embeddings(batch.prompts, batch.prompt_ids)
         states = self.backbone(batch.packed, visual, embeddings)
         if len(batch.label_ids):
@@ -156,13 +161,34 @@ class TpoModel(nn.Module):
                 sums[name] = total
         return sums
 
+    def cache_features(self, limit: int) -> None:
+        """Keep visual features while the vision tower and connector are frozen.
+
+        Args:
+            limit: Bytes to hold at most; 0 keeps none.
+        """
+        self._features = FeatureCache(limit) if limit else None
+
+    def encode(self, records: Sequence[RenderedRecord]) -> list[Any]:
+        """Run vision tower and connector, or take what they gave before."""
+        if self._features is None:
+            return self.backbone.encode(records)
+        if any(
+            parameter.requires_grad
+            for group in VISUAL_GROUPS
+            for parameter in self.backbone.parameter_group(group).values()
+        ):
+            self._features.clear()
+            return self.backbone.encode(records)
+        return self._features.encode(records, self.backbone.encode)
+
     def _touched(self, touch: Sequence[str]) -> list[nn.Parameter]:
         heads = self.head_by_task
         modules: dict[int, nn.Module] = {id(heads[t]): heads[t] for t in touch if t in heads}
         found = [p for module in modules.values() for p in module.parameters()]
         base = {
             id(p)
-            for group in ("vision", "connector")
+            for group in VISUAL_GROUPS
             for p in self.backbone.parameter_group(group).values()
             if "media" in touch or LM_TERM in touch
         }
@@ -338,16 +364,27 @@ def attach(
 
 
 def assemble(
-    backbone: BackboneAdapter, classes: Mapping[str, type[TaskHead]], origin: Origin
+    backbone: BackboneAdapter,
+    classes: Mapping[str, type[TaskHead]],
+    origin: Origin,
+    *,
+    is_merged: bool = False,
 ) -> TpoModel:
-    """Put heads on a loaded backbone; the part of `attach` that needs no registry."""
+    """Put heads on a loaded backbone; the part of `attach` that needs no registry.
+
+    Args:
+        backbone: The adapter.
+        classes: Heads by registered name.
+        origin: What the model is made of.
+        is_merged: LoRA and token rows are in the backbone's weights already; add none.
+    """
     tokens = [token for head in classes.values() for token in head.tokens]
     texts = Vocabulary.build(tokens, {}).texts
     ids = dict(zip(texts, backbone.add_tokens(texts), strict=True))
     vocabulary = Vocabulary.build(tokens, ids)
     built = {name: _build_head(name, classes[name], backbone, origin) for name in classes}
     peft = None
-    if origin.lora is not None or vocabulary.trained_ids:
+    if not is_merged and (origin.lora is not None or vocabulary.trained_ids):
         peft = add_adapter(backbone, vocabulary.trained_ids, origin.lora)
     else:
         backbone.model.requires_grad_(False)

@@ -94,11 +94,23 @@ class Vocabulary:
             text: What the LLM wrote.
             slots: Words to put in place of each slot, in order; missing ones leave nothing.
         """
+        if not self.texts:
+            return text.strip()
         words = iter(slots)
         slot_texts = {token.slot for token in self.tokens.values()}
-        if self.texts:
-            pattern = "|".join(re.escape(known) for known in sorted(self.texts, key=len)[::-1])
-            text = re.sub(
-                pattern, lambda m: next(words, "") if m[0] in slot_texts else "", text
-            )
-        return re.sub(r"\s+([.,;:!?])", r"\1", re.sub(r"\s{2,}", " ", text)).strip()
+        known = "|".join(re.escape(known) for known in sorted(self.texts, key=len)[::-1])
+
+        def words_for(match: re.Match[str]) -> str:
+            found = re.findall(known, match[0])
+            said = [next(words, "") for token in found if token in slot_texts]
+            # Blanks stay as they are, but words never touch words, nor blanks a full stop.
+            before, after = match.string[: match.start()], match.string[match.end() :]
+            starts_apart = match[0][0].isspace() or before[-1:].isalnum()
+            ends_apart = match[0][-1].isspace() or after[:1].isalnum()
+            inner = " ".join(filter(None, said))
+            if not inner:
+                needs_blank = (starts_apart or ends_apart) and after[:1] not in tuple(".,;:!?")
+                return " " if needs_blank else ""
+            return " " * starts_apart + inner + " " * ends_apart
+
+        return re.sub(rf"[ \t]*(?:(?:{known})[ \t]*)+", words_for, text).strip()
