@@ -116,6 +116,10 @@ class StageTrainer(Trainer):
     def _prepare_inputs(self, inputs: Any) -> Any:
         return inputs.to(self.args.device) if isinstance(inputs, Batch) else inputs
 
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Return 0: a packed tree's cost has no closed form, so none is claimed."""
+        return 0
+
     # -- loss -------------------------------------------------------------------------------------
 
     def compute_loss(
