@@ -63,9 +63,7 @@ def evaluate(
     folder = Path(data)
     if not folder.is_dir():
         what = "is no folder" if folder.exists() else "does not exist"
-        raise InputError(
-            f"the data folder {folder} {what}; give the folder of {bench.name}'s files"
-        )
+        raise InputError(f"data folder {folder} {what}; give the folder of {bench.name}'s files")
     if output is not None:
         writable_folder(output)
     started = time.perf_counter()
@@ -121,34 +119,35 @@ def _answering(model: TpoModel) -> Iterator[None]:
 def _answer_cases(
     model: TpoModel, tally: Tally, chunk: Sequence[Case | BadSample]
 ) -> Iterator[Outcome]:
-    """Answer the questions about some media, in order."""
+    """Answer the questions about some media together, and yield what came of each in order."""
     from tpo_core.inference import Question
 
-    asked: list[tuple[Case, Item, Question]] = []
+    items: list[tuple[Case, Item]] = []
     for case in chunk:
         if isinstance(case, BadSample):
             tally.quarantine(case)
+        else:
+            tally.media += 1
+            items += [(case, item) for item in case.items]
+    asked = [
+        Question(case.media, item.text, box=item.boxes or None)
+        for case, item in items
+        if not tally.lacking(item)
+    ]
+    answers = iter(_predict(model, asked))
+    for case, item in items:
+        if lacking := tally.lacking(item):
+            yield Outcome(case, item, lacking=lacking)
             continue
-        tally.media += 1
-        for item in case.items:
-            lacking = tally.lacking(item)
-            if lacking:
-                yield Outcome(case, item, lacking=lacking)
-            else:
-                question = Question(case.media, item.text, box=item.boxes or None)
-                asked.append((case, item, question))
-    for (case, item, _), answer in zip(asked, _predict(model, asked), strict=True):
+        answer = next(answers)
         if isinstance(answer, TpoError):
             yield Outcome(case, item, error=str(answer))
         else:
             yield Outcome(case, item, answer=answer)
 
 
-def _predict(
-    model: TpoModel, asked: Sequence[tuple[Case, Item, Question]]
-) -> list[Answer | TpoError]:
+def _predict(model: TpoModel, questions: Sequence[Question]) -> list[Answer | TpoError]:
     """Answer questions together; one by one if that fails, so that one error costs one answer."""
-    questions = [question for _, _, question in asked]
     if not questions:
         return []
     try:
@@ -156,4 +155,4 @@ def _predict(
     except TpoError as error:
         if len(questions) == 1:
             return [error]
-    return [answer for one in asked for answer in _predict(model, [one])]
+    return [answer for question in questions for answer in _predict(model, [question])]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 
 ARTICLES = frozenset({"a", "an", "the"})
-NUMBER_WORDS = {
-    word: str(number)
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
-    )
-}
+# fmt: off
+_NUMBERS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "twenty",
+)
+# fmt: on
+NUMBER_WORDS = {word: str(number) for number, word in enumerate(_NUMBERS)}
 # A point between digits is a decimal point; an apostrophe joins, everything else separates.
 _PUNCTUATION = re.compile(r"(?<!\d)\.|\.(?!\d)|[^\w\s.]|_")
 

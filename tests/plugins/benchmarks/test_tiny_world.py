@@ -1,0 +1,180 @@
+"""The tiny world's benchmark, on real files of the world, with models that know the truth."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import tpo_core as tpo
+from tpo_core.errors import InputError
+from tpo_core.evaluation import evaluate
+from tpo_core.inference import Answer
+from tpo_core.records.reader import RecordFile
+from tpo_core.records.rle import decode
+from tpo_core.results import Box, MaskTrack, Moments, Span
+from tpo_plugins.benchmarks.tiny_world import METRICS, TinyWorld
+from tpo_plugins.world import generate_world
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    generate_world(folder, seed=5, sizes={"test": 6})
+    return folder
+
+
+class Oracle(torch.nn.Module):
+    """Answers from the labels, changed by `spoil`."""
+
+    def __init__(self, folder, spoil=lambda results: results, chat=lambda text: text):
+        super().__init__()
+        self.head_by_task = dict.fromkeys(("region", "temporal", "mask"))
+        self.origin = SimpleNamespace(backbone="oracle", heads=self.head_by_task)
+        self.spoil, self.chat, self.known = spoil, chat, {}
+        file = RecordFile(folder / "test.jsonl")
+        for index in range(len(file)):
+            parsed = file.parse(index)
+            for number, branch in enumerate(parsed.record.branches):
+                prompts = parsed.prompts[number]
+                key = (str(parsed.media_path), branch.messages[0].content, prompts)
+                self.known[key] = (branch.messages[1].content, parsed.targets[number])
+
+    def predict_batch(self, questions):
+        return [self._answer(question) for question in questions]
+
+    def _answer(self, question):
+        media = question.media
+        text, targets = self.known[media.source, question.text, question.prompts]
+        assert len(media.indices) == media.total_frames
+        results = self.spoil([(target.task, truth(target, media)) for target in targets])
+        return Answer(
+            question=question,
+            text=text if targets else self.chat(text),
+            results=tuple(results),
+            media=media,
+            num_frames=None,
+            finish_reason="stop",
+            token_ids=(),
+            log_prob=0.0,
+            marked_text=text,
+        )
+
+
+def truth(target, media):
+    if target.task == "region":
+        return Box(*target.box)
+    if target.task == "temporal":
+        return Moments(spans=tuple(Span(*span) for span in target.spans))
+    indices = tuple(target.frames)
+    masks = torch.stack([decode(rle) for rle in target.frames.values()])
+    return MaskTrack(masks=masks, indices=indices, times=tuple(media.times.tolist()))
+
+
+def run(world, **spoiling):
+    return evaluate("tiny_world", Oracle(world, **spoiling), data=world, progress=False)
+
+
+def test_the_registered_benchmark_announces_its_figures():
+    spec = next(spec for spec in tpo.list_benchmarks() if spec.name == "tiny_world")
+    assert spec.metrics == METRICS == TinyWorld().metrics
+
+
+def test_the_truth_scores_1_everywhere(world):
+    result = run(world)
+    assert result.metrics == dict.fromkeys(METRICS, 1.0)
+    assert result.counts["questions"] == result.counts["answered"] > 20
+    assert result.notes == ()
+    assert result.protocol["split"] == "test"
+
+
+def test_what_is_missing_scores_0_and_is_counted(world):
+    result = run(world, spoil=lambda results: [], chat=lambda text: "")
+    assert result.metrics == dict.fromkeys(METRICS, 0.0)
+    assert result.counts["missing"] == result.counts["questions"]
+
+
+def test_half_a_box_and_half_a_span_pass_no_more_than_half(world):
+    def halve(results):
+        halved = []
+        for task, result in results:
+            if isinstance(result, Box):
+                width = (result.x2 - result.x1) * 0.4
+                result = Box(result.x1, result.y1, result.x1 + width, result.y2)
+            elif isinstance(result, Moments):
+                first = result.spans[0]
+                end = first.start + 0.6 * (first.end - first.start)
+                result = Moments(spans=(Span(first.start, end),))
+            halved.append((task, result))
+        return halved
+
+    result = run(world, spoil=halve)
+    assert result.metrics["region_acc@0.5"] == 0
+    assert result.details["all"]["region_iou"]["mean"] == pytest.approx(0.4, abs=1e-6)
+    assert (result.metrics["temporal_r1@0.5"], result.metrics["temporal_r1@0.7"]) == (1, 0)
+
+
+def test_only_the_first_span_counts(world):
+    def swap(results):
+        return [
+            (task, Moments(spans=(Span(90.0, 91.0), *result.spans)))
+            if isinstance(result, Moments)
+            else (task, result)
+            for task, result in results
+        ]
+
+    assert run(world, spoil=swap).metrics["temporal_r1@0.5"] == 0
+
+
+def test_frames_without_a_predicted_mask_count_as_empty(world):
+    def first_half(results):
+        return [
+            (
+                task,
+                MaskTrack(
+                    masks=result.masks[: len(result.masks) // 2],
+                    indices=result.indices[: len(result.masks) // 2],
+                    times=result.times[: len(result.masks) // 2],
+                ),
+            )
+            if isinstance(result, MaskTrack)
+            else (task, result)
+            for task, result in results
+        ]
+
+    result = run(world, spoil=first_half)
+    expected = []
+    oracle = Oracle(world)
+    for _, targets in oracle.known.values():
+        for target in targets:
+            if target.task == "mask":
+                masks = torch.stack([decode(rle) for rle in target.frames.values()])
+                right = torch.arange(len(masks)) < len(masks) // 2
+                expected.append(float((right | ~masks.flatten(1).any(1)).float().mean()))
+    assert result.metrics["mask_j&f"] == pytest.approx(sum(expected) / len(expected), abs=1e-5)
+    kinds = {kind for kind in result.details if kind.startswith("mask/")}
+    assert kinds == {"mask/segment", "mask/track"}
+
+
+def test_results_are_matched_in_order_within_their_task(world):
+    result = run(world, spoil=lambda results: [*results, ("region", Box(0, 0, 1, 1))])
+    assert result.metrics["region_acc@0.5"] == 1
+
+
+def test_a_folder_without_the_split_is_refused(tmp_path, world):
+    with pytest.raises(
+        InputError, match=r"holds no test.jsonl; give a folder that `tpo quickstart`"
+    ):
+        evaluate("tiny_world", Oracle(world), data=tmp_path, progress=False)
+
+
+def test_missing_media_are_quarantined(tmp_path, world):
+    lines = (world / "test.jsonl").read_text().splitlines()
+    (tmp_path / "test").mkdir()
+    name = "test/test_00000.png"
+    (tmp_path / name).write_bytes((world / name).read_bytes())
+    (tmp_path / "test.jsonl").write_text("\n".join(lines[:2]) + "\n")
+    result = evaluate("tiny_world", Oracle(tmp_path), data=tmp_path, progress=False)
+    assert (result.counts["media"], result.counts["quarantined"]) == (2, 1)
+    assert "test_00001.mp4 does not exist" in result.notes[0]
