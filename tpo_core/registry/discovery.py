@@ -29,7 +29,12 @@ def _entry_points_of(dist: Distribution) -> Iterator[tuple[Provider, EntryPoint]
     except Exception:
         return
     for entry_point in entry_points:
-        yield Provider(name=entry_point.name, dist=dist.name, version=dist.version), entry_point
+        # A half-removed installation has entry points but no metadata.
+        name, version = dist.metadata["Name"], dist.metadata["Version"]
+        provider = Provider(
+            name=entry_point.name, dist=name or entry_point.name, version=version or "unknown"
+        )
+        yield provider, entry_point
 
 
 def _load_order(provider: Provider) -> tuple[bool, str, str]:

@@ -211,6 +211,13 @@ def test_a_distribution_whose_entry_points_cannot_be_parsed_stops_nobody(site):
     assert rows["good"]["status"] == "ok"
 
 
+def test_a_distribution_without_metadata_is_listed_all_the_same(site):
+    site.add("good", GOOD)
+    (site.folder / "good-1.0.dist-info" / "METADATA").unlink()
+    row = site.rows()["good"]
+    assert (row["status"], row["dist"], row["version"]) == ("ok", "good", "unknown")
+
+
 def test_of_a_distribution_installed_twice_the_first_on_the_path_counts(site, tmp_path):
     older = type(site)(tmp_path / "older")
     older.folder.mkdir()
