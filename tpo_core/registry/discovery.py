@@ -29,12 +29,18 @@ def _entry_points_of(dist: Distribution) -> Iterator[tuple[Provider, EntryPoint]
     except Exception:
         return
     for entry_point in entry_points:
-        # A half-removed installation has entry points but no metadata.
-        name, version = dist.metadata["Name"], dist.metadata["Version"]
         provider = Provider(
-            name=entry_point.name, dist=name or entry_point.name, version=version or "unknown"
+            name=entry_point.name,
+            dist=_field(dist, "Name", default=entry_point.name),
+            version=_field(dist, "Version", default="unknown"),
         )
         yield provider, entry_point
+
+
+def _field(dist: Distribution, name: str, *, default: str) -> str:
+    """Return a metadata field; a half-removed installation has entry points but no metadata."""
+    values = dist.metadata.get_all(name)
+    return str(values[0]) if values else default
 
 
 def _load_order(provider: Provider) -> tuple[bool, str, str]:
