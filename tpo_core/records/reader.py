@@ -196,6 +196,27 @@ class RecordFile:
         return path
 
 
+def record_files(source: str | Path, *, pattern: str = "*.jsonl") -> list[Path]:
+    """Return the record files that a path stands for: itself, or those in a folder, sorted.
+
+    Args:
+        source: A JSONL file, or a folder of them at any depth.
+        pattern: What the files of a folder are called.
+
+    Raises:
+        InputError: If there is no such file or folder, or no such file in it.
+    """
+    path = Path(source)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"{path} does not exist; expected a JSONL file or a folder of them")
+    files = sorted(found for found in path.rglob(pattern) if found.is_file())
+    if not files:
+        raise InputError(f"{path} holds no {pattern} file; expected records, one JSON a line")
+    return files
+
+
 def line_offsets(path: Path) -> np.ndarray:
     """Return where each line of a file begins, in bytes, and at the end the file's size.
 

@@ -1,0 +1,137 @@
+"""`tpo inspect`: what a dataset holds and what of it cannot be used."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tpo_core.records.inspection import Inspection
+    from tpo_core.records.reader import RecordFile
+
+_MOST_LISTED = 20
+
+
+def run(
+    data: Annotated[Path, typer.Argument(help="A JSONL file of records, or a folder of them.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Draw a sheet of samples with their labels here (.png).")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="How many samples to draw.")] = 12,
+    limit: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of records that may be unusable.")
+    ] = 0.01,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Media may lie outside the records' folder.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Count records, targets and media, list what cannot be used and why, draw a sheet of samples.
+
+    Every record is validated and its media decoded, as training does; no model is needed. Exits
+    with 1 if more records than the limit allows cannot be used.
+
+    Example: tpo inspect runs/quickstart/world --out sheet.png
+    """
+    with redirect_stdout(sys.stderr):  # what libraries say must not end up in the JSON
+        files = _open_files(data, allow_outside=allow_outside)
+        found = _inspect(files, limit=limit)
+        if out is not None:
+            _draw(files, found, out, samples=samples)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=2))
+    else:
+        _print(found)
+        if out is not None and found.good:
+            typer.echo(f"samples drawn to {out}")
+    if found.too_many_bad:
+        raise typer.Exit(1)
+
+
+def _open_files(data: Path, *, allow_outside: bool) -> list[RecordFile]:
+    """Open the record files with the target models of every registered head."""
+    from tpo_core.records.reader import RecordFile, record_files
+    from tpo_core.records.targets import CORE_TARGETS
+    from tpo_core.registry import list_heads, load_head
+
+    specs = list_heads()
+    # The core's own tasks need no head; others are imported for their target models.
+    foreign = [spec for spec in specs if {t.task for t in spec.tokens} - set(CORE_TARGETS)]
+    targets = {token.task: load_head(spec.name).Target for spec in foreign for token in spec.tokens}
+    reserved = {text for spec in specs for token in spec.tokens for text in token.texts}
+    return [
+        RecordFile(path, targets=targets, reserved=reserved, allow_outside=allow_outside)
+        for path in record_files(data)
+    ]
+
+
+def _inspect(files: list[RecordFile], *, limit: float) -> Inspection:
+    from tpo_core.records.inspection import inspect_files
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("reading records", total=sum(len(file) for file in files))
+        return inspect_files(files, limit=limit, advance=lambda: bar.advance(task))
+
+
+def _draw(files: list[RecordFile], found: Inspection, out: Path, *, samples: int) -> None:
+    from tpo_core.drawing import contact_sheet
+    from tpo_core.records.dataset import load_sample
+
+    pictured = [
+        load_sample(files[number].parse(index), num_frames=8)
+        for number, index in found.spread(samples)
+    ]
+    if any(sample.media is not None for sample in pictured):
+        contact_sheet(pictured, out)
+
+
+def _print(found: Inspection) -> None:
+    console = Console()
+    table = Table(show_header=False, box=None)
+    for name, count in found.files.items():
+        table.add_row(name, f"{count} records")
+    table.add_row("conversations", str(found.branches))
+    for name, count in found.tasks.most_common():
+        table.add_row(f"targets: {name}" if name != "chat" else "chat, no target", str(count))
+    for name, count in found.prompts.most_common():
+        table.add_row(f"prompts: {name}", str(count))
+    for name, count in found.media.most_common():
+        table.add_row(f"media: {name}", str(count))
+    if seconds := found.duration_summary():
+        table.add_row(
+            "video length",
+            f"{seconds['min']:g} to {seconds['max']:g} s, median {seconds['median']:g} s",
+        )
+    for (height, width), count in found.sizes.most_common(5):
+        table.add_row(f"size: {width} x {height} (width x height)", str(count))
+    table.add_row("labels clipped", str(found.quarantine.clipped))
+    table.add_row("quarantined", f"{found.quarantine.bad} ({found.quarantine.share:.1%})")
+    console.print(table, highlight=False)
+    _list("notes", found.notes)
+    _list("quarantined", [str(sample) for sample in found.quarantine.entries.values()])
+    if found.too_many_bad:
+        typer.echo(
+            f"more than the {found.quarantine.limit:.1%} allowed cannot be used; mend the records "
+            "above or raise --limit",
+            err=True,
+        )
+
+
+def _list(title: str, lines: list[str]) -> None:
+    """Print the first lines; plain, so that paths are neither wrapped nor coloured."""
+    if not lines:
+        return
+    typer.echo(f"\n{title}:")
+    for line in lines[:_MOST_LISTED]:
+        typer.echo(f"  {line}")
+    if len(lines) > _MOST_LISTED:
+        typer.echo(f"  and {len(lines) - _MOST_LISTED} more; --json lists all")
