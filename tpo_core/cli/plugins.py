@@ -22,7 +22,7 @@ def run(
     """List installed plugins: version, hooks, what they provide, status and error.
 
     A plugin that failed is listed with the reason and stops nothing else, unless
-    TPO_STRICT_PLUGINS is set: then this command exits with 1 and every other one refuses to run.
+    TPO_STRICT_PLUGINS is set: then this command exits with 1 and nothing can be looked up.
     TPO_PLUGINS and TPO_DISABLE_PLUGINS (comma-separated) choose which plugins load.
 
     Example: tpo plugins --json
