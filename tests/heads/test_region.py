@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from tpo_core.errors import InputError
@@ -15,6 +17,7 @@ from tpo_core.results import Box
 from tpo_heads.boxes import giou_loss, order_corners
 from tpo_heads.region import RegionHead
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "tpo" / "1_region_A.safetensors"
 NO_MEDIA = HeadContext(media=(), media_index=torch.zeros(0, dtype=torch.long))
 BOXES = [(0.1, 0.2, 0.5, 0.6), (0.3, 0.0, 0.9, 1.0), (0.55, 0.5, 0.6, 0.95)]
 TARGETS = [RegionTarget(box=box) for box in BOXES]
@@ -50,6 +53,29 @@ def test_loss_is_upstreams_formula() -> None:
     assert terms["l1"][0].item() == pytest.approx(l1, abs=1e-5)
     assert terms["giou"][0].item() == pytest.approx(giou, abs=1e-5)
     assert head.loss_weights == {"l1": 2.0, "giou": 0.2}
+
+
+def test_boxes_and_prompts_equal_upstreams() -> None:
+    golden = load_file(GOLDEN)
+    head = RegionHead(64, activation="none")
+    weights = {name[3:]: value for name, value in golden.items() if name.startswith("sd.loc_")}
+    head.load_state_dict(weights)
+    boxes = head(golden["in.hidden"], NO_MEDIA)
+    torch.testing.assert_close(boxes, golden["out.boxes"])
+    prompts = [RegionPrompt.model_construct(box=box) for box in golden["in.user_boxes"].tolist()]
+    torch.testing.assert_close(head.encode_prompts(prompts), golden["out.user_box_embeds"])
+
+
+def test_loss_and_gradient_of_well_ordered_boxes_equal_upstreams() -> None:
+    golden = load_file(GOLDEN)
+    head = RegionHead(64)
+    boxes = golden["in.loss_pred_valid"].requires_grad_()
+    targets = [RegionTarget.model_construct(box=box) for box in golden["in.target_boxes"].tolist()]
+    terms = head.loss(boxes, targets)
+    loss = torch.stack([head.loss_weights[name] * t / n for name, (t, n) in terms.items()]).sum()
+    loss.backward()
+    torch.testing.assert_close(loss.detach(), golden["out.box_loss.valid"][0])
+    torch.testing.assert_close(boxes.grad, golden["out.box_loss_grad.valid"], atol=1e-6, rtol=1e-4)
 
 
 def test_upstream_activation_is_a_plain_mlp_with_upstreams_names() -> None:
