@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_LAGS = (1, 2)
+
 
 def fourier(position: Tensor, bands: int) -> Tensor:
     """Return sines and cosines of `bands` whole periods of a position in [0, 1].
@@ -31,8 +33,8 @@ class StateLookup(nn.Module):
 
     Cosine attention of the state over the frame's tokens, with a learned *absent* bin that takes
     the weight where nothing matches. Beside the attended content it gives the attended position,
-    how well anything matched, and how much of the attention stayed in place since the neighbouring
-    frames, which is what "appears", "vanishes" and "moves" look like.
+    how well anything matched, and how far the attention moved between neighbouring frames, which is
+    what "appears", "vanishes" and "moves" look like.
 
     Args:
         hidden_size: D of states and tokens.
@@ -53,7 +55,7 @@ class StateLookup(nn.Module):
         self.position = nn.Linear(2 * position_bands, width)
         self.scale = nn.Parameter(torch.full((heads,), math.log(10.0)))
         self.absent = nn.Parameter(torch.zeros(heads))
-        self.merge = nn.Linear(2 * width + 4 * heads, width)
+        self.merge = nn.Linear(2 * width + (2 + 2 * len(_LAGS)) * heads, width)
 
     def forward(
         self,
@@ -92,10 +94,10 @@ class StateLookup(nn.Module):
             "nthk,ntkhc->nthc", weights, value.index_select(0, media_index)
         ).flatten(2)
         place = torch.einsum("nthk,nkhc->nthc", weights, self._places(token_valid)[media_index])
-        stayed, stays = _overlap_with_neighbours(weights, valid)
+        moves = [cue for lag in _LAGS for cue in _moved(weights, valid, lag=lag)]
         present = weights.sum(-1)
         best = match.amax(-1)
-        cues = torch.cat([content, place.flatten(2), present, best, stayed, stays], dim=-1)
+        cues = torch.cat([content, place.flatten(2), present, best, *moves], dim=-1)
         merged: Tensor = self.merge(cues)
         return merged
 
@@ -108,20 +110,24 @@ class StateLookup(nn.Module):
         return places
 
 
-def _overlap_with_neighbours(weights: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the Bhattacharyya overlap of attention with the frame before and the one after.
+def _moved(weights: Tensor, valid: Tensor, *, lag: int) -> tuple[Tensor, Tensor]:
+    """Return how far attention moved since `lag` frames before, and moves until `lag` after.
 
-    At a video's ends, where there is no neighbour, the overlap is 1: nothing moved.
+    The Hellinger distance, in [0, 1] and about linear in a small displacement. Where a video has no
+    such frame it is 0: nothing moved.
 
     Args:
         weights: `[N, T, H, n]`.
         valid: `[N, T]` bool.
+        lag: Frames between the two.
 
     Returns:
         `[N, T, H]` twice.
     """
     root = (weights + 1e-6).sqrt()
-    overlap = (root[:, 1:] * root[:, :-1]).sum(-1)
-    overlap = overlap.masked_fill(~valid[:, 1:, None], 1.0)
-    end = torch.ones_like(weights[:, :1, :, 0])
-    return torch.cat([end, overlap], dim=1), torch.cat([overlap, end], dim=1)
+    overlap = (root[:, lag:] * root[:, :-lag]).sum(-1)
+    total = root.square().sum(-1)
+    apart = ((total[:, lag:] + total[:, :-lag]) / 2 - overlap).clamp(min=0)
+    apart = (apart + 1e-4).sqrt().masked_fill(~valid[:, lag:, None], 0.0)
+    end = torch.zeros_like(total[:, :lag])
+    return torch.cat([end, apart], dim=1), torch.cat([apart, end], dim=1)
