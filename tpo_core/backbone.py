@@ -254,4 +254,14 @@ class BackboneAdapter(nn.Module, ABC):
 
     @abstractmethod
     def save(self, folder: str) -> None:
-        """Write weights, config and processor so that `load` restores them bit-exactly."""
+        """Write weights, config and processor so that `load` restores them bit-exactly.
+
+        The weights are the backbone's own, without what PEFT injected.
+        """
+
+    def save_processor(self, folder: str) -> None:
+        """Write the tokenizer, task tokens included, and whatever prepares media.
+
+        For readers of a saved model that refers to its backbone; an adapter without such files
+        leaves this as it is.
+        """

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from peft import LoraConfig, PeftModel, TrainableTokensConfig, get_peft_model
-from torch import nn
+from torch import Tensor, nn
 
 from tpo_core.backbone import BackboneAdapter
+
+# What PEFT puts into the names of wrapped modules.
+_INJECTED = re.compile(r"\.(?:base_layer|token_adapter)(?=\.)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +71,15 @@ def add_adapter(
         )
     backbone.model.requires_grad_(False)
     return get_peft_model(backbone.model, config)
+
+
+def base_state_dict(model: nn.Module) -> dict[str, Tensor]:
+    """Return a model's own weights under its own names, as if nothing were injected into it."""
+    return {
+        _INJECTED.sub("", name): value
+        for name, value in model.state_dict().items()
+        if not is_lora(name) and not is_token_row(name)
+    }
 
 
 def is_lora(name: str) -> bool:

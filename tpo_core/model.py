@@ -94,6 +94,12 @@ class TpoModel(nn.Module):
         return self._peft[0] if self._peft else None
 
     @property
+    def is_merged(self) -> bool:
+        """Whether LoRA and token rows were folded into the backbone's weights."""
+        has_something = self.origin.lora is not None or bool(self.vocabulary.trained_ids)
+        return self.peft is None and has_something
+
+    @property
     def head_by_task(self) -> dict[str, TaskHead]:
         """The head that serves each task."""
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from tpo_core.errors import InputError
 
 PACKAGE_PREFIX = "package:"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def resolve(checkpoint: str) -> str:
@@ -30,6 +32,11 @@ def resolve(checkpoint: str) -> str:
     if looks_local or path.parent.is_dir():
         raise InputError(f"checkpoint {checkpoint!r} does not exist{_nearest(path)}")
     return checkpoint
+
+
+def looks_like_hub_id(name: str) -> bool:
+    """Tell whether a name is shaped like a hub id, `owner/name`, and is no relative path."""
+    return _HUB_ID.fullmatch(name) is not None and not name.startswith(".")
 
 
 def package_folder(place: str) -> Path:

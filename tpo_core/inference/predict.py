@@ -22,7 +22,7 @@ from tpo_core.inference.question import (
     as_question,
     prepare,
 )
-from tpo_core.inference.sampling import Sampling, greedy, sampler
+from tpo_core.inference.sampling import Choose, Sampling, greedy, sampler
 from tpo_core.inference.search import write_beams, write_rows
 from tpo_core.media.open import open_media
 from tpo_core.media.types import Media
@@ -97,8 +97,9 @@ def predict_batch(
         top_k: Sample among this many likeliest tokens; 0 for all.
         num_beams: Hypotheses of a beam search, scored by mean log-probability; 1 for none.
         seed: Makes samples reproducible; the question's place in the list is part of it.
-        trigger_in_cache: Whether a slot sees its trigger, as in training. False is upstream's order:
-            the slot runs beside the answer, on a cache without the trigger, and leaves no trace.
+        trigger_in_cache: Whether a slot sees its trigger, as in training. False is upstream's
+            order: the slot runs beside the answer, on a cache without the trigger, and leaves no
+            trace.
         max_rows: Rows (answers, or beams) that run together; bounds memory.
         progress: Called with the numbers of questions answered and asked.
 
@@ -199,7 +200,7 @@ def _write(
             forced=forced,
             max_new_tokens=settings.max_new_tokens,
         )
-    choose = greedy
+    choose: Choose = greedy
     if settings.do_sample:
         choose = sampler(settings, [question.number for question in questions], logits.device)
     return write_rows(

@@ -25,8 +25,8 @@ class Question:
     """A question about one media item.
 
     Args:
-        media: What `open_media` takes: a path, Pillow image, tensor, list of frames or `Media`; None
-            to chat about nothing.
+        media: What `open_media` takes: a path, Pillow image, tensor, list of frames or `Media`;
+            None to chat about nothing.
         text: The question. `<region>` in it stands for a box the user points at.
         box: The boxes that the `<region>` marks of the user turns stand for: one xyxy normalised to
             [0, 1], a `RegionPrompt` (a box on a given frame, or a plugin's own prompt), or a list
@@ -110,9 +110,7 @@ def as_question(item: Any) -> Question:
         return item
     if isinstance(item, Sequence) and not isinstance(item, str | bytes) and len(item) == 2:
         return Question(*item)
-    raise InputError(
-        f"cannot ask {str(item)[:80]!r}; expected a Question or a (media, text) pair"
-    )
+    raise InputError(f"cannot ask {str(item)[:80]!r}; expected a Question or a (media, text) pair")
 
 
 def prepare(number: int, question: Question, vocabulary: Vocabulary) -> PreparedQuestion:

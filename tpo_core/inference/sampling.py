@@ -55,7 +55,8 @@ class Sampling:
                 raise InputError(f"{name} is {getattr(self, name)}; expected {expected}")
         if self.do_sample and self.num_beams > 1:
             raise InputError(
-                f"do_sample with num_beams={self.num_beams}; beam search does not sample, choose one"
+                f"do_sample with num_beams={self.num_beams}; beam search does not sample, so "
+                "choose one"
             )
 
 

@@ -34,6 +34,7 @@ from tpo_core.backbone import (
     TokenEmbeddings,
 )
 from tpo_core.errors import InputError
+from tpo_core.lora import base_state_dict
 from tpo_core.media.types import FrameFeatures
 
 
@@ -303,8 +304,12 @@ class TransformersAdapter(BackboneAdapter):
         return self.strategy_reason
 
     def save(self, folder: str) -> None:
-        """Write weights (safetensors), config and processor."""
-        self.model.save_pretrained(folder)
+        """Write the model's own weights (safetensors), config and processor."""
+        self.model.save_pretrained(folder, state_dict=base_state_dict(self.model))
+        self.save_processor(folder)
+
+    def save_processor(self, folder: str) -> None:
+        """Write tokenizer, image and video processor."""
         self.processor.save_pretrained(folder)
 
     def info(self) -> Mapping[str, str]:
