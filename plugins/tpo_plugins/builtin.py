@@ -10,14 +10,31 @@ from collections.abc import Iterable
 from tpo_core import BackboneSpec, BenchmarkSpec, DatasetSpec, HeadSpec, hookimpl
 from tpo_core.tokens import MASK, REGION, TEMPORAL
 
-_GENERIC = "tpo_backbones.generic.adapter:TransformersAdapter"
+# Families with a file of their own, by `config.model_type`: adapter and summary.
+_FAMILIES = {
+    "llava_onevision": (
+        "tpo_backbones.llava_onevision:LlavaOnevisionAdapter",
+        "LLaVA-OneVision: images and videos",
+    ),
+}
 
 BACKBONES = (
     BackboneSpec(
+        name="tiny",
+        target=_FAMILIES["llava_onevision"][0],
+        checkpoint="package:tpo_plugins/tiny/backbone",
+        head_options={"mask": {"sam2": "package:tpo_plugins/tiny/sam2"}},
+        summary="the embedded LLaVA-OneVision, pretrained on the tiny world to talk, not to ground",
+    ),
+    BackboneSpec(
         name="transformers",
-        target=_GENERIC,
+        target="tpo_backbones.generic.adapter:TransformersAdapter",
         model_types=("*",),
-        summary="any image-text-to-text model of transformers",
+        summary="any other image-text-to-text model of transformers",
+    ),
+    *(
+        BackboneSpec(name=model_type, target=target, model_types=(model_type,), summary=summary)
+        for model_type, (target, summary) in _FAMILIES.items()
     ),
 )
 
