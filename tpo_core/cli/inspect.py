@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 if TYPE_CHECKING:
     from tpo_core.records.inspection import Inspection
@@ -34,10 +33,11 @@ def run(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Count records, targets and media, list what cannot be used and why, draw a sheet of samples.
+    """Count records, targets and media, list what cannot be used and why, draw samples.
 
-    Every record is validated and its media decoded, as training does; no model is needed. Exits
-    with 1 if more records than the limit allows cannot be used.
+    Every record is validated and its media decoded, as training does; no model is needed.
+
+    Exits with 1 if more records than the limit allows cannot be used.
 
     Example: tpo inspect runs/quickstart/world --out sheet.png
     """
@@ -95,27 +95,24 @@ def _draw(files: list[RecordFile], found: Inspection, out: Path, *, samples: int
 
 
 def _print(found: Inspection) -> None:
-    console = Console()
-    table = Table(show_header=False, box=None)
-    for name, count in found.files.items():
-        table.add_row(name, f"{count} records")
-    table.add_row("conversations", str(found.branches))
+    from tpo_core.records.inspection import CHAT
+
+    rows = [(name, f"{count} records") for name, count in found.files.items()]
+    rows.append(("conversations", str(found.branches)))
     for name, count in found.tasks.most_common():
-        table.add_row(f"targets: {name}" if name != "chat" else "chat, no target", str(count))
-    for name, count in found.prompts.most_common():
-        table.add_row(f"prompts: {name}", str(count))
-    for name, count in found.media.most_common():
-        table.add_row(f"media: {name}", str(count))
+        rows.append((f"targets: {name}" if name != CHAT else "chat, no target", str(count)))
+    rows += [(f"prompts: {name}", str(count)) for name, count in found.prompts.most_common()]
+    rows += [(f"media: {name}", str(count)) for name, count in found.media.most_common()]
     if seconds := found.duration_summary():
-        table.add_row(
-            "video length",
-            f"{seconds['min']:g} to {seconds['max']:g} s, median {seconds['median']:g} s",
-        )
+        span = f"{seconds['min']:g} to {seconds['max']:g} s"
+        rows.append(("video length", f"{span}, median {seconds['median']:g} s"))
     for (height, width), count in found.sizes.most_common(5):
-        table.add_row(f"size: {width} x {height} (width x height)", str(count))
-    table.add_row("labels clipped", str(found.quarantine.clipped))
-    table.add_row("quarantined", f"{found.quarantine.bad} ({found.quarantine.share:.1%})")
-    console.print(table, highlight=False)
+        rows.append((f"width x height: {width} x {height}", str(count)))
+    rows.append(("labels clipped", str(found.quarantine.clipped)))
+    rows.append(("quarantined", f"{found.quarantine.bad} ({found.quarantine.share:.1%})"))
+    column = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        typer.echo(f"{name:<{column}}  {value}")
     _list("notes", found.notes)
     _list("quarantined", [str(sample) for sample in found.quarantine.entries.values()])
     if found.too_many_bad:
