@@ -67,7 +67,7 @@ def add_adapter(
             lora_alpha=settings.alpha,
             lora_dropout=settings.dropout,
             target_modules=backbone.lora_targets(),
-            trainable_token_indices={name: token_ids for name in modules} if token_ids else None,
+            trainable_token_indices=dict.fromkeys(modules, token_ids) if token_ids else None,
         )
     backbone.model.requires_grad_(False)
     return get_peft_model(backbone.model, config)

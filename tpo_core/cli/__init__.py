@@ -24,16 +24,26 @@ class Command(NamedTuple):
     Args:
         summary: One line for `tpo --help`.
         resume: What to say after Ctrl-C about going on.
+        module: Name of the module whose `run` it is; `tpo_core.cli.<command>` if empty. A command of
+            another layer is named, never imported, here.
     """
 
     summary: str
     resume: str = ""
+    module: str = ""
 
 
 COMMANDS: Mapping[str, Command] = {
+    "quickstart": Command(
+        "Run the main job on the embedded tiny world: train, evaluate, report.",
+        resume="go on with: tpo quickstart --resume",
+        module="tpo_plugins.quickstart.command",
+    ),
     "train": Command(
         "Train as a recipe declares, in stages.", resume="add --resume to the same command to go on"
     ),
+    "eval": Command("Evaluate a model on a benchmark."),
+    "predict": Command("Ask a model about a picture or a video."),
     "plugins": Command("List plugins: hooks, what they provide, and why one failed."),
     "doctor": Command("Show versions, devices, the attention kernel, and failed plugins."),
 }

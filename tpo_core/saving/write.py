@@ -56,11 +56,10 @@ def save(
     target = Path(folder)
     described = describe(model, include_backbone=include_backbone)
     try:
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            if not names.is_ours(target):
-                raise CheckpointError(
-                    f"{target} holds other files than a saved model; choose another folder"
-                )
+        if _is_foreign(target):
+            raise CheckpointError(
+                f"{target} holds other files than a saved model; choose another folder"
+            )
         with replacing(target, owned=names.OWNED) as new:
             _write(model, described, new, figures or {})
     except (OSError, SafetensorError) as error:
@@ -180,8 +179,15 @@ def _write_adapter(model: TpoModel, config: SavedConfig, folder: Path) -> None:
     settings.save_pretrained(str(folder))
 
 
+def _is_foreign(target: Path) -> bool:
+    """Tell whether something stands at `target` that `save` did not write."""
+    if not target.exists():
+        return False
+    return not target.is_dir() or (any(target.iterdir()) and not names.is_ours(target))
+
+
 def _source(name: str) -> tuple[str, bool]:
-    """Return where a backbone came from, a folder as absolute path, and whether it can come again."""
+    """Return where a backbone came from (a folder as absolute path) and whether that will last."""
     if name in {spec.name for spec in registry.list_backbones()}:
         return name, True
     if Path(name).expanduser().is_dir():
