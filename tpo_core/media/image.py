@@ -39,7 +39,7 @@ def decode_image(path: str | Path) -> Media:
         raise MediaError(
             f"{path} is no picture that Pillow can read; it may be empty, corrupt or no picture"
         ) from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's readers raise whatever they stumble over
         raise MediaError(f"{path} cannot be decoded as a picture ({error}); replace it") from error
 
 

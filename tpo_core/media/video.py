@@ -175,6 +175,8 @@ class _Decoded:
 
 def _decode(path: str | Path, *, keep: Collection[int]) -> _Decoded:
     """Decode the whole file once; keep the pictures of some frames and the stamps of all."""
+    import av
+
     container, stream = _open(path)
     wanted = frozenset(keep)
     pictures: dict[int, np.ndarray] = {}
@@ -187,7 +189,13 @@ def _decode(path: str | Path, *, keep: Collection[int]) -> _Decoded:
             if len(stamps) in wanted:
                 # Frames of a stream that changes size midway are brought to the first one's.
                 size = size or (frame.height, frame.width)
-                pictures[len(stamps)] = _upright(frame, size)
+                try:
+                    pictures[len(stamps)] = _upright(frame, size)
+                except (av.error.FFmpegError, OSError, ValueError) as error:
+                    raise MediaError(
+                        f"{path} has frames of {frame.format.name} that cannot be converted to "
+                        f"RGB ({_words(error)}); convert the file"
+                    ) from error
             stamps.append(frame.pts)
             last_length = frame.duration or 0
         if not stamps:

@@ -194,3 +194,32 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
         write_video(tmp_path / "file" / "a.mp4", frames, fps=4)
     with pytest.raises(InputError, match="cannot write"):
         write_image(tmp_path / "file" / "a.png", frames[0])
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".ts", ".jpg", ".gif"])
+def test_damage_anywhere_gives_frames_or_a_media_error(
+    tmp_path: Path, make_video: MakeVideo, suffix: str
+) -> None:
+    path = tmp_path / f"damaged{suffix}"
+    if suffix in {".mp4", ".ts"}:
+        whole = make_video(f"whole{suffix}").read_bytes()
+    else:
+        Image.fromarray(picture()).save(path)
+        whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    outcomes = set()
+    for _ in range(25):
+        content = bytearray(whole)
+        for place in random.integers(len(content), size=random.integers(1, 20)):
+            content[place] = random.integers(256)
+        path.write_bytes(bytes(content[: random.integers(1, 2 * len(content))]))
+        try:
+            media = open_media(path, num_frames=4)
+        except MediaError as error:
+            outcomes.add("refused")
+            assert str(path) in str(error)
+        else:
+            outcomes.add("read")
+            assert media.frames is not None
+            assert len(media.frames) == len(media.indices) == len(media.times) >= 1
+    assert outcomes == {"refused", "read"}
