@@ -6,38 +6,49 @@ of transformers' models and processors and holds no state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from tpo_backbones.generic.visual import Visual
+from tpo_backbones.generic.visual import FieldKind, Visual
 from tpo_core.errors import InputError
-from tpo_core.media.types import Media
+from tpo_core.media.types import Media, MediaKind
 
-# A video goes to the processor as a video, or as its frames in the place of several images.
-VideoAs = Literal["video", "images"]
+# A video goes to the processor as a video, as its frames in the place of several images, or not.
+VideoAs = Literal["video", "images", "no"]
 
 
 class Family:
     """A family with no peculiarities.
 
     Attributes:
-        video: How the processor takes a video.
-        fields: Names in the encoder's output, besides `pooler_output`, that the model reads back.
-        temporal_patch: Frames that share one group of visual tokens.
+        fields: What the model reads back from the encoder's output besides `pooler_output`.
+        one_placeholder: Whether images and videos share one placeholder id, so that a row's
+            features must be handed back as one list.
+        text_type: Token type of text, where the model takes token types.
         note: One line for the table of families.
     """
 
-    video: ClassVar[VideoAs] = "video"
-    fields: ClassVar[tuple[str, ...]] = ()
-    temporal_patch: ClassVar[int] = 1
+    fields: ClassVar[Mapping[str, FieldKind]] = {}
+    one_placeholder: ClassVar[bool] = False
+    text_type: ClassVar[int] = 0
     note: ClassVar[str] = ""
 
     # Rendering
 
-    def chat_template(self, processor: Any) -> str:
-        """Return the Jinja template of the checkpoint.
+    def video(self, processor: Any) -> VideoAs:
+        """Return how a processor takes a video."""
+        has_video = getattr(processor, "video_processor", None) is not None
+        return "video" if has_video else "images"
+
+    def chat_template(self, processor: Any, kind: MediaKind | None) -> str:
+        """Return the Jinja template for conversations about some kind of media.
+
+        Args:
+            processor: The checkpoint's.
+            kind: None for text alone.
 
         Raises:
             InputError: If it has none.
@@ -64,7 +75,13 @@ class Family:
         assert media.frames is not None
         if media.kind == "image":
             return {"image": [media.frames[0]]}, {}
-        if self.video == "images":
+        video = self.video(processor)
+        if video == "no":
+            raise InputError(
+                f"{type(processor).__name__} takes one image and no video; give single frames as "
+                "images, or use another backbone"
+            )
+        if video == "images":
             return {"image": list(media.frames)}, self.several_images(processor)
         metadata = video_metadata(media)
         options = {"do_sample_frames": False, "video_metadata": [[metadata]]}
@@ -72,7 +89,17 @@ class Family:
 
     def several_images(self, processor: Any) -> dict[str, Any]:
         """Return options that keep each frame of a video given as images to one tile."""
-        return {}
+        switches = ("do_image_splitting", "crop_to_patches", "do_pan_and_scan")
+        known = processor.image_processor.valid_kwargs.__annotations__
+        return {name: False for name in switches if name in known}
+
+    def tail(self, text: str) -> str:
+        """Return the text that stays between the media and the first user text.
+
+        Args:
+            text: What the processor put behind the last special token of the media.
+        """
+        return text
 
     # Visual features
 
@@ -96,14 +123,16 @@ class Family:
             inputs: `RenderedRecord.inputs`.
             frames: Sampled frames of the media item; 1 for an image.
         """
-        rows = visual.rows
-        if visual.modality == "image" and frames == 1:
-            return rows[None]
-        return rows.view(self.groups(frames), -1, rows.shape[-1])
+        rows = visual.rows if visual.frames is None else visual.frames
+        grids = inputs.get("video_grid_thw")
+        groups = frames if grids is None else int(grids[:, 0].sum())
+        return grouped(rows, groups)
 
-    def groups(self, frames: int) -> int:
-        """Return T, the number of time groups that `frames` frames make."""
-        return -(-frames // self.temporal_patch)
+    # The forward pass
+
+    def masked(self, decoder: Any, mask: Any) -> AbstractContextManager[Any]:
+        """Return a context whose value is passed to the model as `attention_mask`."""
+        return nullcontext(mask)
 
     # Token embeddings
 
@@ -140,15 +169,15 @@ def call_with_known(function: Any, inputs: Mapping[str, Any]) -> Any:
     return function(**{name: inputs[name] for name in names}, return_dict=True)
 
 
-def split_rows(rows: Tensor, counts: Sequence[int]) -> Tensor:
-    """Stack equal runs of rows as `[T, n, D]`.
+def grouped(rows: Tensor, groups: int) -> Tensor:
+    """Cut rows `[N, D]` into equal groups `[T, n, D]`.
 
     Raises:
-        InputError: If the runs differ in length.
+        InputError: If N is no multiple of T.
     """
-    if len(set(counts)) != 1:
+    if len(rows) % groups:
         raise InputError(
-            f"frames give {sorted(set(counts))} visual tokens each; expected one number, so use "
-            "frames of one size"
+            f"{len(rows)} visual tokens cannot be cut into {groups} equal time groups; the family "
+            "of this backbone lays them out in a way that is not known here"
         )
-    return rows.view(len(counts), counts[0], rows.shape[-1])
+    return rows.reshape(groups, -1, rows.shape[-1])

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tpo_backbones.family import Family
+from tpo_backbones.family import Family, grouped
 from tpo_backbones.generic.adapter import TransformersAdapter
 from tpo_backbones.generic.visual import Visual
 
@@ -17,10 +17,8 @@ class LlavaOnevision(Family):
 
     def frame_groups(self, visual: Visual, inputs: Mapping[str, Any], frames: int) -> Tensor:
         """Drop the newline row behind a video."""
-        rows = visual.rows
-        if visual.modality == "image":
-            return rows[None]
-        return rows[:-1].view(frames, -1, rows.shape[-1])
+        rows = visual.rows[:-1] if visual.modality == "video" else visual.rows
+        return grouped(rows, frames)
 
 
 class LlavaOnevisionAdapter(TransformersAdapter):

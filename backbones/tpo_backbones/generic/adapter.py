@@ -65,7 +65,7 @@ class TransformersAdapter(BackboneAdapter):
         self.hidden_size: int = text_config.hidden_size
         self.softcap: float | None = getattr(text_config, "final_logit_softcapping", None)
         self.positions = Positions(self.layout.features)
-        self.masks = TreeMasks(model)
+        self.masks = TreeMasks(model, text_type=self.family.text_type)
         self.shares_padded_cache = decoding.has_plain_cache(config)
         self.renderer = TransformersRenderer(processor, self.family)
         self.strategy: Strategy = "single"
@@ -183,7 +183,7 @@ class TransformersAdapter(BackboneAdapter):
         media = record.media
         frames = len(media.times)
         groups = self.family.frame_groups(visual, record.inputs, frames)
-        times = group_times(media, len(groups), per_group=self.family.temporal_patch)
+        times = group_times(media, len(groups))
         return FrameFeatures(
             features=groups, times=times.to(groups.device), duration=media.duration
         )
@@ -241,11 +241,13 @@ class TransformersAdapter(BackboneAdapter):
         if positions is not None:
             options["position_ids"] = self.positions.shaped(positions)
         if visual:
-            options["mm_encoder_outputs"] = join(visual)
+            options["mm_encoder_outputs"] = join(
+                visual, one_placeholder=self.family.one_placeholder
+            )
         if self.masks.type_name:
             options[self.masks.type_name] = types
-        output = self.layout.base(input_ids=ids, attention_mask=mask, **options)
-        return output.last_hidden_state, output.past_key_values
+        with self.family.masked(self.layout.decoder, mask) as attention_mask:
+            return self.layout.last_states(input_ids=ids, attention_mask=attention_mask, **options)
 
     def logits(self, states: Tensor) -> Tensor:
         """Return logits `[N, V]` for chosen last hidden states `[N, D]`."""

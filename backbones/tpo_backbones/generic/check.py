@@ -71,7 +71,13 @@ def _probe(adapter: TransformersAdapter) -> PackedTokens:
             branches.append(
                 RenderedBranch(ids=branch, supervised=torch.zeros(length, dtype=torch.bool))
             )
-        records.append(RenderedRecord(prefix_ids=ids(prefix, at), branches=tuple(branches)))
+        # Where token types make an image block bidirectional, the prefix holds one.
+        types = torch.full((prefix,), adapter.masks.text_type)
+        types[2 : prefix - 2] = 1 - adapter.masks.text_type
+        extras = {adapter.masks.type_name: types} if adapter.masks.type_name else {}
+        records.append(
+            RenderedRecord(prefix_ids=ids(prefix, at), branches=tuple(branches), extras=extras)
+        )
     row = torch.cat([t for r in records for t in (r.prefix_ids, *(b.ids for b in r.branches))])
     return PackedTokens(ids=row, records=tuple(records))
 
@@ -83,7 +89,11 @@ def _separately(adapter: TransformersAdapter, batch: PackedTokens) -> Tensor:
         for number, branch in enumerate(record.branches):
             ids = torch.cat([record.prefix_ids, branch.ids])[None]
             states, _ = adapter.run(
-                ids, mask=None, positions=None, types=torch.zeros_like(ids), visual=[]
+                ids,
+                mask=None,
+                positions=None,
+                types=adapter.masks.types(record, len(branch.ids))[None].to(ids.device),
+                visual=[],
             )
             parts.append(states[0] if number == 0 else states[0, len(record.prefix_ids) :])
     return torch.cat(parts).float()

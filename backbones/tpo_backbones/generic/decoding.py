@@ -72,12 +72,11 @@ def prefill(adapter: TransformersAdapter, record: RenderedRecord, visual: Visual
     ids = record.prefix_ids.to(device)[None]
     positions, start = adapter.positions.prefix(record, device)
     if ids.shape[1]:
-        types = next(iter(record.extras.values()), torch.zeros_like(record.prefix_ids))
         _, cache = adapter.run(
             ids,
             mask=torch.ones_like(ids),
             positions=positions[:, None],
-            types=types.to(device)[None],
+            types=adapter.masks.types(record, 0).to(device)[None],
             visual=[] if visual is None else [visual],
             cache=cache,
         )
@@ -142,7 +141,7 @@ def _feed(adapter: TransformersAdapter, group: Group, ids: Tensor, lengths: Tens
         ids,
         mask=mask,
         positions=positions[None].expand(adapter.positions.axes, -1, -1),
-        types=torch.zeros_like(ids),
+        types=torch.full_like(ids, adapter.masks.text_type),
         visual=[],
         cache=group.cache,
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from tpo_core.backbone import GroupName
 
@@ -40,6 +40,20 @@ class Layout:
     def features(self) -> Any:
         """The module that owns `get_image_features`."""
         return self.base if self.base is not None else self.model
+
+    def last_states(self, **inputs: Any) -> tuple[Tensor, Any]:
+        """Run the model without its head; return the last hidden states and the cache."""
+        if self.base is not None:
+            output = self.base(**inputs)
+            return output.last_hidden_state, output.past_key_values
+        # llama4 offers no model without a head: listen to the final norm, project one state only.
+        kept: list[Tensor] = []
+        handle = self.norm.register_forward_hook(lambda module, args, out: kept.append(out))
+        try:
+            output = self.model(**inputs, logits_to_keep=1)
+        finally:
+            handle.remove()
+        return kept[0], output.past_key_values
 
     def name_of(self, module: nn.Module) -> str:
         """Return the dotted name of a part of the model."""

@@ -10,13 +10,14 @@ Shapes: L tokens of the row, l of a path.
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from tpo_core.attention import TREE_ATTENTION, tree_mask
-from tpo_core.backbone import PackedTokens
+from tpo_core.backbone import PackedTokens, RenderedRecord
 
 Masks = Tensor | dict[str, Tensor] | None
 
@@ -26,14 +27,20 @@ class TreeMasks:
 
     Args:
         model: A transformers model.
-        type_name: The name under which its mask function takes token types; empty if it takes none.
+        text_type: Token type of text.
+
+    Attributes:
+        type_name: The name under which the model takes token types; empty if it takes none.
     """
 
-    def __init__(self, model: Any, *, type_name: str = "") -> None:
+    def __init__(self, model: Any, *, text_type: int = 0) -> None:
         from transformers.masking_utils import create_masks_for_generate
 
-        self.model, self.type_name = model, type_name
+        self.model, self.text_type = model, text_type
         self.create = getattr(model, "create_masks_for_generate", create_masks_for_generate)
+        known = inspect.signature(self.create).parameters
+        names = [name for name in ("token_type_ids", "mm_token_type_ids") if name in known]
+        self.type_name = names[0] if names else ""
         self._causal_up_to = 0
 
     def row(self, batch: PackedTokens, *, dtype: torch.dtype) -> Masks:
@@ -69,19 +76,22 @@ class TreeMasks:
             rows = {name: _additive(row, dtype) for name, row in rows.items()}
         return rows if names != [""] else rows[""]
 
-    def _path(self, record: Any, branch: int) -> Any:
+    def types(self, record: RenderedRecord, length: int) -> Tensor:
+        """Return token types of a prefix and `length` text tokens, on the CPU."""
+        types = record.extras.get(self.type_name)
+        if types is None:
+            types = record.prefix_ids.new_full(record.prefix_ids.shape, self.text_type)
+        return torch.cat([types.cpu(), types.new_full((length,), self.text_type).cpu()])
+
+    def _path(self, record: RenderedRecord, branch: int) -> Any:
         """Ask the library for the mask of one path; None means plain causal."""
         length = len(record.prefix_ids) + branch
         if length <= self._causal_up_to:
             return None
         config = _as_sdpa(self.model.config)
         options: dict[str, Any] = {}
-        types = record.extras.get(self.type_name) if self.type_name else None
         if self.type_name:
-            padded = torch.zeros(1, length, dtype=torch.long)
-            if types is not None:
-                padded[0, : len(types)] = types
-            options[self.type_name] = padded
+            options[self.type_name] = self.types(record, branch)[None]
         mask = self.create(
             config=config,
             inputs_embeds=torch.empty(1, length, 0),

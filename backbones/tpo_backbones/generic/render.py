@@ -13,12 +13,12 @@ from tpo_backbones.family import Family
 from tpo_backbones.generic.chat import MARK, ChatTemplate, with_media
 from tpo_core.backbone import RenderedBranch, RenderedRecord
 from tpo_core.errors import InputError
-from tpo_core.media.types import Media
+from tpo_core.media.types import Media, MediaKind
 from tpo_core.records.schema import Message
 
 # What a processor returns per token; everything else describes the media.
 _PER_TOKEN = ("mm_token_type_ids", "token_type_ids")
-_TEXT_KEYS = ("input_ids", "attention_mask", *_PER_TOKEN)
+_TEXT_KEYS = ("input_ids", "attention_mask", "labels", *_PER_TOKEN)
 
 
 class TransformersRenderer:
@@ -54,19 +54,27 @@ class TransformersRenderer:
         reserved = {text for text, special in added.items() if special}
         reserved |= {str(text) for text in placeholders if text}
         self.reserved = _any_of(reserved - self.task_texts)
-        self.added = _any_of(set(added) - self.task_texts)
-        self.chat = ChatTemplate(
-            self.family.chat_template(self.processor),
-            variables=dict(tokenizer.special_tokens_map),
-            specials=sorted(reserved - self.task_texts),
-            eos=tokenizer.eos_token or "",
-        )
+        self.added = _any_of((set(added) | reserved) - self.task_texts)
+        self._specials = sorted(reserved - self.task_texts)
+        self._chats: dict[str, ChatTemplate] = {}
         self._cut_ids = {
             index
             for index, token in tokenizer.added_tokens_decoder.items()
             if token.content not in self.task_texts
         }
         self._heads: dict[tuple[str, ...], str] = {}
+
+    def chat(self, kind: MediaKind | None) -> ChatTemplate:
+        """Return the chat template for conversations about some kind of media."""
+        source = self.family.chat_template(self.processor, kind)
+        if source not in self._chats:
+            self._chats[source] = ChatTemplate(
+                source,
+                variables=dict(self.tokenizer.special_tokens_map),
+                specials=self._specials,
+                eos=self.tokenizer.eos_token or "",
+            )
+        return self._chats[source]
 
     def task_tokens_added(self, texts: Sequence[str]) -> None:
         """Take note of tokens added to the tokenizer: texts may hold them."""
@@ -76,7 +84,8 @@ class TransformersRenderer:
     @property
     def stop_ids(self) -> tuple[int, ...]:
         """Ids that end an answer: the template's end of turn and the end of sequence."""
-        chat = self.chat.conversation(
+        template = self.chat(None)
+        chat = template.conversation(
             [Message(role="user", content="a"), Message(role="assistant", content=MARK)],
             media=(),
             generate=False,
@@ -84,7 +93,7 @@ class TransformersRenderer:
         ids = [self.tokenizer.eos_token_id]
         (start, end) = chat.spans[-1]
         tail = chat.text[start:end].partition(MARK)[2]
-        if found := self.chat.special.search(tail):
+        if found := template.special.search(tail):
             ids.append(self.tokenizer.convert_tokens_to_ids(found[0]))
         return tuple(sorted({token for token in ids if token is not None}))
 
@@ -116,13 +125,15 @@ class TransformersRenderer:
             raise InputError(f"media {media.source} has no frames; decode it before rendering")
         items, options = self.family.media_inputs(self.processor, media)
         parts = [{"type": kind} for kind, values in items.items() for _ in values]
-        head = self._head(conversations[0], parts)
+        template = self.chat("video" if "video" in items else "image")
+        head = self._head(template, conversations[0], parts)
         outputs = self._process(head, items, options)
         prefix_ids, tail = self._cut(outputs["input_ids"][0])
+        tail = self.family.tail(tail)
         last = self.tokenizer.convert_ids_to_tokens(int(prefix_ids[-1]))
         branches = []
         for messages in conversations:
-            chat = self.chat.conversation(messages, media=parts, generate=generate)
+            chat = template.conversation(messages, media=parts, generate=generate)
             if not chat.text.startswith(head):
                 raise InputError(
                     "conversations about one media item begin with different system turns; "
@@ -157,7 +168,9 @@ class TransformersRenderer:
                     "backbone; remove it (media is placed by the renderer)"
                 )
 
-    def _head(self, messages: Sequence[Message], parts: list[dict[str, Any]]) -> str:
+    def _head(
+        self, template: ChatTemplate, messages: Sequence[Message], parts: list[dict[str, Any]]
+    ) -> str:
         """Return the text up to the last special token before the first user text."""
         leading: list[Message] = []
         for message in messages:
@@ -167,7 +180,7 @@ class TransformersRenderer:
         key = (*(f"{m.role}\0{m.content}" for m in leading), *(part["type"] for part in parts))
         if key not in self._heads:
             turns = with_media([*leading, Message(role="user", content=MARK)], parts)
-            text = self.chat.render(turns).partition(MARK)[0]
+            text = template.render(turns).partition(MARK)[0]
             found = list(self.added.finditer(text))
             if not found:
                 raise InputError(
@@ -207,7 +220,7 @@ class TransformersRenderer:
         return _labelled(encoded["input_ids"][1:], encoded["offset_mapping"][1:], shifted)
 
     def _text(self, messages: Sequence[Message], generate: bool) -> RenderedBranch:
-        chat = self.chat.conversation(messages, media=(), generate=generate)
+        chat = self.chat(None).conversation(messages, media=(), generate=generate)
         bos = self.tokenizer.bos_token
         encoded = self.tokenizer(
             chat.text,

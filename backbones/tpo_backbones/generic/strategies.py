@@ -32,7 +32,7 @@ def tree(
         batch.ids[None],
         mask=adapter.masks.row(batch, dtype=adapter.dtype),
         positions=adapter.positions.row(batch)[:, None],
-        types=_types(batch)[None],
+        types=_types(adapter, batch)[None],
         visual=[item for item in visual if item is not None],
     )
     return states[0]
@@ -54,7 +54,7 @@ def prefix_cache(
             ids,
             mask=torch.ones_like(ids),
             positions=positions[:, None],
-            types=_prefix_types(record, ids.device)[None],
+            types=adapter.masks.types(record, 0).to(ids.device)[None],
             visual=[] if item is None else [item],
             cache=cache,
         )
@@ -102,7 +102,7 @@ def _rows(adapter: TransformersAdapter, paths: Sequence[_Path]) -> list[Tensor]:
         after = adapter.positions.after(start, len(branch), device)
         ids.append(torch.cat([record.prefix_ids.to(device), branch.to(device)]))
         positions.append(torch.cat([prefix, after], 1).T)
-        types.append(_padded_types(record, len(branch), device))
+        types.append(adapter.masks.types(record, len(branch)).to(device))
     lengths = [len(row) for row in ids]
     states, _ = adapter.run(
         pad_sequence(ids, batch_first=True, padding_value=adapter.pad_id),
@@ -128,26 +128,13 @@ def _on_cache(
         padded,
         mask=torch.cat([prefix, real], 1),
         positions=positions[:, None].expand(-1, len(ids), -1),
-        types=torch.zeros_like(padded),
+        types=torch.full_like(padded, adapter.masks.text_type),
         visual=[],
         cache=cache,
     )
     return [row[: len(own)] for row, own in zip(states, ids, strict=True)]
 
 
-def _prefix_types(record: RenderedRecord, device: torch.device) -> Tensor:
-    for types in record.extras.values():
-        return types.to(device)
-    return torch.zeros(len(record.prefix_ids), dtype=torch.long, device=device)
-
-
-def _padded_types(record: RenderedRecord, length: int, device: torch.device) -> Tensor:
-    types = _prefix_types(record, device)
-    return torch.cat([types, types.new_zeros(length)])
-
-
-def _types(batch: PackedTokens) -> Tensor:
-    device = batch.ids.device
-    return torch.cat(
-        [_padded_types(r, sum(len(b.ids) for b in r.branches), device) for r in batch.records]
-    )
+def _types(adapter: TransformersAdapter, batch: PackedTokens) -> Tensor:
+    parts = [adapter.masks.types(r, sum(len(b.ids) for b in r.branches)) for r in batch.records]
+    return torch.cat(parts).to(batch.ids.device)

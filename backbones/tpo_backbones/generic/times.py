@@ -8,7 +8,7 @@ from torch import Tensor
 from tpo_core.media.types import Media
 
 
-def group_times(media: Media, groups: int, *, per_group: int) -> Tensor:
+def group_times(media: Media, groups: int) -> Tensor:
     """Return the centre of each time group in seconds, `[T]` float32.
 
     A frame is on screen from its presentation time for one frame of the file; a group's centre is
@@ -16,9 +16,9 @@ def group_times(media: Media, groups: int, *, per_group: int) -> Tensor:
 
     Args:
         media: Gives presentation times of the sampled frames.
-        groups: T.
-        per_group: Frames in a group; the last group may have fewer.
+        groups: T; each has as many frames as the others, the last one may have fewer.
     """
+    per_group = -(-len(media.times) // groups)
     shown = media.duration / max(media.total_frames, 1)
     centres = media.times + shown / 2
     return torch.stack(

@@ -9,14 +9,16 @@ Shapes: N visual tokens, D hidden size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-Value = Tensor | list[Tensor]
+# How a field of the encoder's output joins over items: rows end to end, a list of such (one per
+# layer), or a table that is the same for every item.
+FieldKind = Literal["rows", "layers", "table"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -28,15 +30,15 @@ class Visual:
         rows: `[N, D]`, in the order of the placeholders.
         counts: Rows of each image where the model keeps images apart, else one number.
         is_sequence: Whether the model expects a list of tensors instead of one.
-        fields: Further fields of the encoder's output that the model reads, flattened likewise.
-        frames: Features by time, `[T, n, D]`, where `rows` do not hold them.
+        fields: Further fields of the encoder's output that the model reads: kind, and tensors.
+        frames: `[F, D]`, features of all frames in order, where `rows` do not hold them.
     """
 
     modality: Literal["image", "video"]
     rows: Tensor
     counts: tuple[int, ...]
     is_sequence: bool
-    fields: dict[str, Value] = field(default_factory=dict)
+    fields: dict[str, tuple[FieldKind, list[Tensor]]] = field(default_factory=dict)
     frames: Tensor | None = None
 
     @classmethod
@@ -45,8 +47,7 @@ class Visual:
         modality: Literal["image", "video"],
         output: Any,
         *,
-        fields: Sequence[str] = (),
-        frames: Tensor | None = None,
+        fields: Mapping[str, FieldKind] | None = None,
     ) -> Visual:
         """Flatten what a `get_*_features` returned."""
         pooled = output.pooler_output
@@ -58,8 +59,10 @@ class Visual:
             rows=torch.cat(parts),
             counts=tuple(len(part) for part in parts),
             is_sequence=is_sequence,
-            fields={name: _flat(getattr(output, name)) for name in fields},
-            frames=frames,
+            fields={
+                name: (kind, _flat(getattr(output, name), kind))
+                for name, kind in (fields or {}).items()
+            },
         )
 
     def detach(self) -> Visual:
@@ -77,40 +80,48 @@ class Visual:
             counts=self.counts,
             is_sequence=self.is_sequence,
             fields={
-                name: [function(v) for v in value] if isinstance(value, list) else function(value)
-                for name, value in self.fields.items()
+                name: (kind, [function(value) for value in values])
+                for name, (kind, values) in self.fields.items()
             },
             frames=None if self.frames is None else function(self.frames),
         )
 
 
-def join(items: Sequence[Visual]) -> dict[str, Any]:
-    """Lay the features of several items end to end as `mm_encoder_outputs`."""
+def join(items: Sequence[Visual], *, one_placeholder: bool = False) -> dict[str, Any]:
+    """Lay the features of several items end to end as `mm_encoder_outputs`.
+
+    Args:
+        items: In the order of their placeholders.
+        one_placeholder: Whether videos fill the images' placeholder.
+    """
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
     outputs: dict[str, Any] = {}
     for modality in ("image", "video"):
-        chosen = [item for item in items if item.modality == modality]
+        chosen = [
+            item for item in items if ("image" if one_placeholder else item.modality) == modality
+        ]
         if not chosen:
             continue
         rows = torch.cat([item.rows for item in chosen])
         output: Any = BaseModelOutputWithPooling()
         output["pooler_output"] = [rows] if chosen[0].is_sequence else rows[None]
-        for name in chosen[0].fields:
+        for name, (kind, _) in chosen[0].fields.items():
             # Not every output class declares the field; the models read it as an attribute.
-            setattr(output, name, _cat([item.fields[name] for item in chosen]))
+            setattr(output, name, _cat([item.fields[name][1] for item in chosen], kind))
         outputs[modality] = output
     return outputs
 
 
-def _flat(value: Any) -> Value:
-    if isinstance(value, (list, tuple)):
-        return [part.flatten(0, -2) for part in value]
-    flat: Tensor = value.flatten(0, -2)
-    return flat
+def _flat(value: Any, kind: FieldKind) -> list[Tensor]:
+    if kind != "layers":
+        return [value.flatten(0, -2)]
+    return [torch.cat([part.flatten(0, -2) for part in layer]) for layer in value]
 
 
-def _cat(values: Sequence[Value]) -> Value:
-    if isinstance(values[0], list):
-        return [torch.cat(list(parts)) for parts in zip(*values, strict=True)]
-    return torch.cat([value for value in values if isinstance(value, Tensor)])
+def _cat(values: Sequence[list[Tensor]], kind: FieldKind) -> Any:
+    if kind == "table":
+        return values[0][0]
+    joined = [torch.cat(parts) for parts in zip(*values, strict=True)]
+    # Models keep the images of each layer apart and join them themselves.
+    return [[layer] for layer in joined] if kind == "layers" else joined[0]

@@ -151,15 +151,13 @@ def fast_vlm() -> Tiny:
 
     tok = tokenizer(image_token="<image>")
     processor = LlavaProcessor(
-        image_processor=LlavaImageProcessor(
-            size={"shortest_edge": 128}, crop_size=square(128)
-        ),
+        image_processor=LlavaImageProcessor(size={"shortest_edge": 128}, crop_size=square(128)),
         tokenizer=tok,
         patch_size=64,
         vision_feature_select_strategy="full",
         chat_template=chatml("<image>\\n"),
     )
-    widths = [8, 16, 16, 16, 16]
+    widths = [8, 16, 16, 32, 32]
     vision = {
         "model_type": "timm_wrapper",
         "architecture": "fastvit_mci3",
@@ -187,9 +185,7 @@ def mistral3() -> Tiny:
 
     tok = tokenizer("[IMG]", "[IMG_BREAK]", "[IMG_END]")
     processor = PixtralProcessor(
-        image_processor=PixtralImageProcessor(
-            patch_size=square(14), size={"longest_edge": 84}
-        ),
+        image_processor=PixtralImageProcessor(patch_size=square(14), size={"longest_edge": 84}),
         tokenizer=tok,
         patch_size=14,
         spatial_merge_size=2,

@@ -137,9 +137,7 @@ def glm4v() -> Tiny:
             size={name: 8 * value for name, value in _pixels(14).items()}
         ),
         tokenizer=tok,
-        chat_template=chatml(
-            f"{edges[0]}<|image|>{edges[1]}", f"{edges[2]}<|video|>{edges[3]}"
-        ),
+        chat_template=chatml(f"{edges[0]}<|image|>{edges[1]}", f"{edges[2]}<|video|>{edges[3]}"),
     )
     starts = [tok.convert_tokens_to_ids(edge) for edge in edges]
     config = {
@@ -349,4 +347,3 @@ FAMILIES = {
     "minicpmv4_6": minicpmv4_6,
     "perception_lm": perception_lm,
 }
-

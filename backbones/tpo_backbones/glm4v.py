@@ -1,0 +1,23 @@
+"""GLM-4V and Molmo2: one placeholder id for images and videos."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tpo_backbones.family import Family
+
+
+class Glm4v(Family):
+    """What differs in GLM-4.1V."""
+
+    one_placeholder = True
+
+
+class Molmo2(Family):
+    """What differs in Molmo2: features are added to the placeholder's embedding."""
+
+    one_placeholder = True
+
+    def after_resize(self, model: Any, rows: int) -> None:
+        """Count all rows as vocabulary; a reload would append the additional ones once more."""
+        model.config.get_text_config().additional_vocab_size = 0

@@ -1,0 +1,18 @@
+"""Qwen3-VL: features of several tower layers are added to the first decoder layers (deepstack)."""
+
+from __future__ import annotations
+
+from tpo_backbones.family import Family
+from tpo_backbones.generic.adapter import TransformersAdapter
+
+
+class Qwen3VL(Family):
+    """What differs in Qwen3-VL."""
+
+    fields = {"deepstack_features": "layers"}
+
+
+class Qwen3VLAdapter(TransformersAdapter):
+    """The adapter of Qwen3-VL checkpoints."""
+
+    model_types = ("qwen3_vl",)
