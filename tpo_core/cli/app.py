@@ -29,7 +29,7 @@ def build_app(words: Sequence[str]) -> typer.Typer:
     wanted = command_of(words) or command_of(_words_to_complete())
     for name, command in COMMANDS.items():
         if name == wanted:
-            app.command(name)(import_module(f"tpo_core.cli.{name}").run)
+            app.command(name)(import_module(command.module or f"tpo_core.cli.{name}").run)
         else:
             app.command(name, help=command.summary)(_other_command)
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tpo_core.evaluation.benchmark import Benchmark, Case, Item, Score
-from tpo_core.evaluation.result import EvaluationResult, Prediction
+from tpo_core.evaluation.result import EvaluationResult, Prediction, writable_folder
 from tpo_core.evaluation.run import evaluate
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "Prediction",
     "Score",
     "evaluate",
+    "writable_folder",
 ]

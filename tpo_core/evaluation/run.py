@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +39,7 @@ def evaluate(
 
     Args:
         benchmark: A registered name, or a benchmark.
-        model: The model; put in evaluation mode meanwhile.
+        model: The model; its mode is restored afterwards.
         data: The folder that holds the benchmark's files.
         limit: How many media to look at, from the first; all if None.
         progress: Whether to show a bar, or what to call with (done, total) media.
@@ -70,7 +69,7 @@ def evaluate(
     tally = Tally(bench, tasks=frozenset(model.head_by_task))
     total = min(bench.size(folder), limit or bench.size(folder))
     cases = islice(bench.cases(folder), limit)
-    with _answering(model), progress_bar(progress, total=total, what=bench.name) as show:
+    with progress_bar(progress, total=total, what=bench.name) as show:
         while chunk := list(islice(cases, batch_size)):
             for outcome in _answer_cases(model, tally, chunk):
                 tally.add(outcome)
@@ -100,20 +99,6 @@ def _nothing_usable(folder: Path, tally: Tally) -> str:
             f"{tally.quarantined[0]}; run `tpo inspect` on the data"
         )
     return f"{folder} holds no question; expected records with a user and an assistant turn"
-
-
-@contextmanager
-def _answering(model: TpoModel) -> Iterator[None]:
-    """Switch dropout and gradients off, and back as they were."""
-    import torch
-
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        model.train(was_training)
 
 
 def _answer_cases(

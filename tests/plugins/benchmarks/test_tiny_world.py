@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
 import tpo_core as tpo
+from tests.plugins.oracle import Oracle
 from tpo_core.errors import InputError
 from tpo_core.evaluation import evaluate
-from tpo_core.inference import Answer
-from tpo_core.records.reader import RecordFile
 from tpo_core.records.rle import decode
 from tpo_core.results import Box, MaskTrack, Moments, Span
 from tpo_plugins.benchmarks.tiny_world import METRICS, TinyWorld
@@ -23,53 +20,6 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     generate_world(folder, seed=5, sizes={"test": 6})
     return folder
-
-
-class Oracle(torch.nn.Module):
-    """Answers from the labels, changed by `spoil`."""
-
-    def __init__(self, folder, spoil=lambda results: results, chat=lambda text: text):
-        super().__init__()
-        self.head_by_task = dict.fromkeys(("region", "temporal", "mask"))
-        self.origin = SimpleNamespace(backbone="oracle", heads=self.head_by_task)
-        self.spoil, self.chat, self.known = spoil, chat, {}
-        file = RecordFile(folder / "test.jsonl")
-        for index in range(len(file)):
-            parsed = file.parse(index)
-            for number, branch in enumerate(parsed.record.branches):
-                prompts = parsed.prompts[number]
-                key = (str(parsed.media_path), branch.messages[0].content, prompts)
-                self.known[key] = (branch.messages[1].content, parsed.targets[number])
-
-    def predict_batch(self, questions):
-        return [self._answer(question) for question in questions]
-
-    def _answer(self, question):
-        media = question.media
-        text, targets = self.known[media.source, question.text, question.prompts]
-        assert len(media.indices) == media.total_frames
-        results = self.spoil([(target.task, truth(target, media)) for target in targets])
-        return Answer(
-            question=question,
-            text=text if targets else self.chat(text),
-            results=tuple(results),
-            media=media,
-            num_frames=None,
-            finish_reason="stop",
-            token_ids=(),
-            log_prob=0.0,
-            marked_text=text,
-        )
-
-
-def truth(target, media):
-    if target.task == "region":
-        return Box(*target.box)
-    if target.task == "temporal":
-        return Moments(spans=tuple(Span(*span) for span in target.spans))
-    indices = tuple(target.frames)
-    masks = torch.stack([decode(rle) for rle in target.frames.values()])
-    return MaskTrack(masks=masks, indices=indices, times=tuple(media.times.tolist()))
 
 
 def run(world, **spoiling):
@@ -164,7 +114,7 @@ def test_results_are_matched_in_order_within_their_task(world):
 
 def test_a_folder_without_the_split_is_refused(tmp_path, world):
     with pytest.raises(
-        InputError, match=r"holds no test.jsonl; give a folder that `tpo quickstart`"
+        InputError, match=r"holds no test\.jsonl; give a folder that"
     ):
         evaluate("tiny_world", Oracle(world), data=tmp_path, progress=False)
 

@@ -72,7 +72,7 @@ def test_a_world_is_written_on_first_use_and_opened_after(tmp_path, tiny_world):
 
 def test_another_folder_is_not_overwritten(tmp_path, tiny_world):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match="holds no world.json"):
+    with pytest.raises(InputError, match=r"holds no world\.json"):
         tiny_world(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
