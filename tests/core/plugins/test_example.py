@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLE = Path(__file__).parents[3] / "plugins" / "examples" / "tpo-example"
-
-DOCUMENTATION = Path(__file__).parents[3] / "docs" / "plugins.md"
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "plugins" / "examples" / "tpo-example"
+DOCUMENTATION = ROOT / "docs" / "plugins.md"
 
 
 def documented_test():
@@ -51,14 +51,35 @@ def test_its_head_passes_the_conformance_kit_as_documented(example, tmp_path):
     assert done.returncode == 0, done.stdout
 
 
-def test_its_backbone_serves_its_model_type(example):
-    code = (
-        "from tpo_core import registry as r\n"
-        "spec = r.backbone_for_model_type('gemma3')\n"
-        "print(spec.name, r.load_backbone(spec.name).__name__)"
-    )
-    done = example.python(code)
-    assert done.stdout == "example-gemma3 Gemma3Adapter\n", done.stderr
+def run_with_families(example, code, folder):
+    """Run code that may import the tests' tiny backbones."""
+    path = f"import sys; sys.path.append({str(ROOT)!r})\n"
+    return example.python(path + code, str(folder), OMP_NUM_THREADS="1")
+
+
+ATTACH = """
+import json, sys
+from tests.backbones import tiny_families
+import tpo_core as tpo
+
+folder = tiny_families.write("gemma3", sys.argv[1])
+model = tpo.attach(str(folder), heads=["point"])
+names = [name.partition(".lora_")[0] for name, _ in model.named_parameters() if ".lora_" in name]
+print(json.dumps({"adapter": type(model.backbone).__name__, "lora": names}))
+"""
+
+
+def test_its_backbone_is_picked_for_its_model_type_and_does_what_it_overrides(example, tmp_path):
+    done = run_with_families(example, ATTACH, tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["adapter"] == "Gemma3Adapter"
+    assert {name.rpartition(".")[2] for name in found["lora"]} == {
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+    }
 
 
 TRAIN = """
@@ -66,7 +87,7 @@ import json, sys
 from pathlib import Path
 import torch
 from PIL import Image
-import tiny_families
+from tests.backbones import tiny_families
 import tpo_core as tpo
 from tpo_core.records.dataset import RecordDataset
 from tpo_core.records.reader import RecordFile
@@ -102,9 +123,7 @@ print(json.dumps({
 
 
 def test_its_head_trains_beside_a_builtin_one_on_records_of_its_own_task(example, tmp_path):
-    families = Path(__file__).parents[2] / "backbones"
-    code = f"import sys; sys.path.insert(0, {str(families)!r})\n{TRAIN}"
-    done = example.python(code, str(tmp_path), OMP_NUM_THREADS="1")
+    done = run_with_families(example, TRAIN, tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["counts"]["point/l1"] == 2
