@@ -12,10 +12,19 @@ from tpo_core.tokens import MASK, REGION, TEMPORAL
 
 # Families with a file of their own, by `config.model_type`: adapter and summary.
 _FAMILIES = {
+    "internvl": ("tpo_backbones.internvl:InternVLAdapter", "InternVL: images and videos"),
+    "llava": ("tpo_backbones.llava:LlavaAdapter", "LLaVA 1.5: images, videos as images"),
+    "llava_next_video": (
+        "tpo_backbones.llava_next_video:LlavaNextVideoAdapter",
+        "LLaVA-NeXT-Video: images and videos",
+    ),
     "llava_onevision": (
         "tpo_backbones.llava_onevision:LlavaOnevisionAdapter",
         "LLaVA-OneVision: images and videos",
     ),
+    "qwen2_5_vl": ("tpo_backbones.qwen2_5_vl:Qwen25VLAdapter", "Qwen2.5-VL: images and videos"),
+    "qwen3_vl": ("tpo_backbones.qwen3_vl:Qwen3VLAdapter", "Qwen3-VL: images and videos"),
+    "smolvlm": ("tpo_backbones.smolvlm:SmolVLMAdapter", "SmolVLM: images and videos"),
 }
 
 BACKBONES = (
