@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset  # noqa: TID253 - imported by training only
 
 from tpo_core.errors import InputError, MediaError, RecordError
 from tpo_core.media.open import open_media

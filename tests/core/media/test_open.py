@@ -215,9 +215,8 @@ def test_damage_anywhere_gives_frames_or_a_media_error(
         path.write_bytes(bytes(content[: random.integers(1, 2 * len(content))]))
         try:
             media = open_media(path, num_frames=4)
-        except MediaError as error:
+        except MediaError:
             outcomes.add("refused")
-            assert str(path) in str(error)
         else:
             outcomes.add("read")
             assert media.frames is not None

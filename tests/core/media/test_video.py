@@ -4,8 +4,11 @@ import wave
 from collections.abc import Callable
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
+from av.stream import Disposition
 
 from tpo_core.errors import InputError, MediaError
 from tpo_core.media.types import Media
@@ -195,3 +198,48 @@ def test_all_packets_damaged(make_video: MakeVideo) -> None:
 def test_num_frames_must_be_positive(make_video: MakeVideo) -> None:
     with pytest.raises(InputError, match="num_frames is 0; expected at least 1"):
         decode_video(make_video(), num_frames=0)
+
+
+def test_a_cover_picture_is_not_the_video(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width = cover.height = 64
+        cover.pix_fmt = "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        clip = container.add_stream("libx264", rate=4)
+        clip.width, clip.height, clip.pix_fmt = 64, 48, "yuv420p"
+        white = np.full((64, 64, 3), 255, np.uint8)
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(white, format="rgb24")))
+        container.mux(cover.encode())
+        for index in range(4):
+            grey = np.full((48, 64, 3), 10 * index, np.uint8)
+            container.mux(clip.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+        container.mux(clip.encode())
+    media = decode_video(path, num_frames=4)
+    assert media.size == (48, 64)
+    assert shown(media) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [
+        ("clip.avi", "libx264", "yuv420p"),
+        ("clip.webm", "libvpx-vp9", "yuv420p"),
+        ("clip.mov", "prores_ks", "yuv422p10le"),
+        ("clip.mkv", "ffv1", "gray"),
+        ("clip.mpg", "mpeg2video", "yuv420p"),
+    ],
+)
+def test_other_containers_and_codecs(tmp_path: Path, name: str, codec: str, pixels: str) -> None:
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
+        for index in range(16):
+            grey = np.full((48, 64, 3), 10 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+        container.mux(stream.encode())
+    media = decode_video(tmp_path / name, num_frames=4)
+    assert shown(media) == [2, 6, 10, 14]
+    assert media.times.tolist() == pytest.approx([0.08, 0.24, 0.40, 0.56], abs=1e-3)
+    assert media.duration == pytest.approx(0.64, abs=1e-3)
