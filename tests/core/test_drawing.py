@@ -196,3 +196,12 @@ def test_contact_sheet(tmp_path: Path, video: Media, image: Media) -> None:
     assert sheet.size[1] == 1600
     with pytest.raises(InputError, match="no sample has media to draw"):
         contact_sheet([replace(samples[0], media=None)], tmp_path / "none.png")
+
+
+def test_labels_of_near_boxes_do_not_hide_each_other(image: Media) -> None:
+    boxes = [("true", Box(0.3, 0.4, 0.7, 0.7)), ("found", Box(0.31, 0.42, 0.72, 0.72))]
+    (frame,) = draw_frames(image, boxes)
+    above, below = frame[:, : int(0.4 * 256) - 2], frame[:, int(0.72 * 256) + 4 :]
+    for part, colour in ((above, RED), (below, BLUE)):
+        grounds = ((part.int() - colour[:, None, None]).abs() <= 3).all(0)
+        assert grounds.sum() > 300

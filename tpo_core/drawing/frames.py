@@ -127,19 +127,37 @@ def _labelled(
     labels: Sequence[str],
     colours: Sequence[str],
 ) -> Tensor:
-    """Write each label above its box (below where there is no room): inside it hides the object."""
+    """Write each label outside its box, where it hides neither the object nor another label."""
     from PIL import ImageDraw, ImageFont
     from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
     canvas = to_pil_image(picture)
     pen = ImageDraw.Draw(canvas)
     font = ImageFont.truetype(_font(), max(14, max(canvas.size) // 20))
-    for (x1, y1, _, y2), label, colour in zip(boxes, labels, colours, strict=True):
+    taken: list[tuple[float, float, float, float]] = []
+    for (x1, y1, x2, y2), label, colour in zip(boxes, labels, colours, strict=True):
         _, _, right, bottom = pen.textbbox((0, 0), label, font=font)
         width, height = right + 6, bottom + 4
-        left = max(0.0, min(x1, canvas.width - width))
-        top = y1 - height if y1 >= height else min(y2, canvas.height - height)
-        pen.rectangle((left, top, left + width, top + height), fill=colour)
+        corners = [(x1, y1 - height), (x1, y2), (x2 - width, y1 - height), (x2 - width, y2)]
+        places = [
+            (max(0.0, min(left, canvas.width - width)), min(top, canvas.height - height))
+            for left, top in corners
+            if top >= 0
+        ]
+        free = [
+            (left, top)
+            for left, top in places
+            if not any(
+                left < other[2]
+                and other[0] < left + width
+                and top < other[3]
+                and other[1] < top + height
+                for other in taken
+            )
+        ]
+        left, top = (free or places or [(0.0, 0.0)])[0]
+        taken.append((left, top, left + width, top + height))
+        pen.rectangle(taken[-1], fill=colour)
         ink = "black" if colour == _PROMPT_COLOUR else "white"
         pen.text((left + 3, top + 1), label, fill=ink, font=font)
     labelled: Tensor = pil_to_tensor(canvas)
