@@ -140,12 +140,16 @@ def test_missing_or_empty_features_are_named() -> None:
         head(torch.randn(1, 8), context_of(torch.randn(3, 0, 8), rows=[0]))
 
 
-def test_pictures_are_skipped() -> None:
+def test_what_is_no_moment_of_a_video_is_skipped() -> None:
     head, target = TemporalHead(8, width=16), TemporalTarget(spans=[(0.0, 1.0)])
     media, _ = video(torch.randn(3, 4, 8))
     assert head.skip_reason(target, media) is None
     assert head.skip_reason(target, replace(media, kind="image")) == (
         "moments were asked of a picture; they need a video"
+    )
+    late = TemporalTarget(spans=[(0.0, 1.0), (1.5, 2.0)])
+    assert head.skip_reason(late, media) == (
+        "moment [1.5, 2.0] starts after the video's end, 1.5 s"
     )
     assert head.skip_reason(target, None) == "no media item to find moments in"
 

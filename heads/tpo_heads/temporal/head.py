@@ -233,9 +233,12 @@ class TemporalHead(TaskHead):
         )
 
     def skip_reason(self, target: TemporalTarget, media: Media | None) -> str | None:
-        """Return why there is nothing to train on: only videos have moments."""
+        """Return why a target is no moment of its media: not a video, or past its end."""
         if media is None:
             return "no media item to find moments in"
         if media.kind == "image":
             return "moments were asked of a picture; they need a video"
+        for start, end in target.spans:
+            if start >= media.duration:
+                return f"moment [{start}, {end}] starts after the video's end, {media.duration} s"
         return None

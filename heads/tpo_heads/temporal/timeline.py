@@ -56,7 +56,7 @@ class Timeline:
     def to_seconds(self, position: Tensor) -> Tensor:
         """Map `[N, S]` positions on the group axis to seconds, clamped to the video."""
         position = torch.minimum(position.clamp(min=0), self.lengths[:, None])
-        group = torch.minimum(position.long(), (self.lengths - 1)[:, None])
+        group = torch.minimum(position.long().clamp(min=0), (self.lengths - 1)[:, None])
         start, end = self.edges.gather(1, group), self.edges.gather(1, group + 1)
         return start + (position - group) * (end - start)
 
