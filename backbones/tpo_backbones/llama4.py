@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from tpo_backbones.family import Family
-from tpo_backbones.generic.visual import Visual
+from tpo_backbones.generic.visual import FieldKind, Visual
 
 
 class Llama4(Family):
     """What differs in Llama 4."""
 
-    fields = {"last_hidden_state": "rows"}
+    fields: ClassVar[Mapping[str, FieldKind]] = {"last_hidden_state": "rows"}
 
     def encode(self, features: Any, inputs: Mapping[str, Any]) -> Visual:
         """Give the model the tower's output and heads the projected one."""

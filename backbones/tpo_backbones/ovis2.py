@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from tpo_backbones.family import Family
+from tpo_backbones.generic.visual import FieldKind
 
 
 class Ovis2(Family):
     """What differs in Ovis2."""
 
-    fields = {"visual_indicator_features": "table"}
+    fields: ClassVar[Mapping[str, FieldKind]] = {"visual_indicator_features": "table"}
 
     def after_resize(self, model: Any, rows: int) -> None:
         """Keep the second vocabulary size, which `resize_token_embeddings` leaves behind."""

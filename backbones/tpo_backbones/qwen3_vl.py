@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from tpo_backbones.family import Family
 from tpo_backbones.generic.adapter import TransformersAdapter
+from tpo_backbones.generic.visual import FieldKind
 
 
 class Qwen3VL(Family):
     """What differs in Qwen3-VL."""
 
-    fields = {"deepstack_features": "layers"}
+    fields: ClassVar[Mapping[str, FieldKind]] = {"deepstack_features": "layers"}
 
 
 class Qwen3VLAdapter(TransformersAdapter):

@@ -1,4 +1,4 @@
-"""SmolVLM2: each frame of a video stands behind its time in the prompt, under a template of its own."""
+"""SmolVLM2: each frame of a video stands behind its time; videos have a template of their own."""
 
 from __future__ import annotations
 

@@ -6,11 +6,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tpo_core.testing.backbones import BackboneConformance
     from tpo_core.testing.heads import HeadConformance
 
-__all__ = ["HeadConformance"]
+__all__ = ["BackboneConformance", "HeadConformance"]
 
-_HOMES = {"HeadConformance": "tpo_core.testing.heads"}
+_HOMES = {
+    "BackboneConformance": "tpo_core.testing.backbones",
+    "HeadConformance": "tpo_core.testing.heads",
+}
+# Modules whose asserts a kit's tests run.
+_ASSERTING = {
+    "BackboneConformance": (
+        "tpo_core.testing.backbone_samples",
+        "tpo_core.testing.backbone_case",
+        "tpo_core.testing.backbone_rendering",
+        "tpo_core.testing.backbone_forward",
+        "tpo_core.testing.backbone_decoding",
+        "tpo_core.testing.backbone_training",
+    ),
+    "HeadConformance": ("tpo_core.testing.heads",),
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -19,5 +35,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import pytest
 
-    pytest.register_assert_rewrite(_HOMES[name])
+    pytest.register_assert_rewrite(*_ASSERTING[name])
     return getattr(import_module(_HOMES[name]), name)

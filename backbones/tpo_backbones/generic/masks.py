@@ -78,10 +78,10 @@ class TreeMasks:
 
     def types(self, record: RenderedRecord, length: int) -> Tensor:
         """Return token types of a prefix and `length` text tokens, on the CPU."""
-        types = record.extras.get(self.type_name)
-        if types is None:
-            types = record.prefix_ids.new_full(record.prefix_ids.shape, self.text_type)
-        return torch.cat([types.cpu(), types.new_full((length,), self.text_type).cpu()])
+        types = torch.full((len(record.prefix_ids) + length,), self.text_type)
+        if self.type_name in record.extras:
+            types[: len(record.prefix_ids)] = record.extras[self.type_name].cpu()
+        return types
 
     def _path(self, record: RenderedRecord, branch: int) -> Any:
         """Ask the library for the mask of one path; None means plain causal."""
