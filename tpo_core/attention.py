@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -49,7 +50,7 @@ def choose(
     blocker = _flash_blocker(torch.device(device), dtype, head_size)
     if kernel not in ("auto", "flash-attn", "torch-flash", "sdpa"):
         raise InputError(
-            f"attention kernel {kernel!r} is unknown; expected auto, flash-attn, torch-flash or sdpa"
+            f"attention kernel {kernel!r} is unknown; expected auto, flash-attn, torch-flash, sdpa"
         )
     if kernel == "sdpa":
         return Choice(kernel="sdpa", reason="asked for")
@@ -64,7 +65,9 @@ def choose(
         )
     if has_package and kernel != "torch-flash":
         return Choice(kernel="flash-attn", reason="flash-attn is installed and fits")
-    return Choice(kernel="torch-flash", reason="torch's flash kernel fits; flash-attn not installed")
+    return Choice(
+        kernel="torch-flash", reason="torch's flash kernel fits; flash-attn not installed"
+    )
 
 
 def _flash_blocker(device: torch.device, dtype: torch.dtype, head_size: int) -> str:
@@ -83,7 +86,7 @@ def _flash_blocker(device: torch.device, dtype: torch.dtype, head_size: int) -> 
 def describe() -> list[tuple[str, str, str]]:
     """Return `(case, kernel, reason)` rows for `tpo doctor`."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    rows = []
+    rows: list[tuple[str, str, str]] = []
     for dtype in (torch.float32, torch.bfloat16):
         for head_size in (64, 128):
             choice = choose(device=device, dtype=dtype, head_size=head_size)
@@ -107,13 +110,15 @@ class TreeLayout:
     def length(self) -> int:
         """L."""
         prefix, branches = self.spans[-1]
-        return branches[-1].stop if branches else prefix.stop
+        return int(branches[-1].stop if branches else prefix.stop)
 
     @property
     def longest_path(self) -> int:
         """Tokens of the longest prefix plus branch."""
         return max(
-            prefix.stop - prefix.start + max((b.stop - b.start for b in branches), default=0)
+            int(prefix.stop)
+            - int(prefix.start)
+            + max((b.stop - b.start for b in branches), default=0)
             for prefix, branches in self.spans
         )
 
@@ -135,7 +140,7 @@ class TreeLayout:
         bounds = [0]
         for prefix, branches in self.spans:
             bounds += [part.stop for part in (prefix, *branches) if part.stop > part.start]
-        longest = max(b - a for a, b in zip(bounds, bounds[1:], strict=False))
+        longest = max(b - a for a, b in pairwise(bounds))
         return self._tensor("segments", bounds, device), longest
 
     def crossings(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor, int, int]:
@@ -151,7 +156,7 @@ class TreeLayout:
             query_bounds.append(len(queries))
             key_bounds.append(len(keys))
         longest = [
-            max((b - a for a, b in zip(bounds, bounds[1:], strict=False)), default=0)
+            max((b - a for a, b in pairwise(bounds)), default=0)
             for bounds in (query_bounds, key_bounds)
         ]
         return (
@@ -225,7 +230,8 @@ def tree_attention(
         )
         return output, None
     assert layout.length == query.shape[2] == key.shape[2], "tree mask of another row"
-    assert softcap is None and not dropout, "tree attention has neither softcap nor dropout"
+    assert softcap is None, "tree attention has no softcap"
+    assert not dropout, "tree attention has no dropout"
     if sliding_window is not None and layout.longest_path > sliding_window:
         raise InputError(
             f"a conversation of {layout.longest_path} tokens exceeds the backbone's attention "

@@ -40,7 +40,7 @@ class RenderedRecord:
     """One media item and the conversations about it, ready to pack.
 
     Args:
-        prefix_ids: `[P]` long, everything up to the last visual placeholder; what all branches share.
+        prefix_ids: `[P]` long, up to the last visual placeholder; what all branches share.
         branches: The conversations, in order; each continues the prefix.
         inputs: What the processor made of the media (`pixel_values`, grids, ...); empty for text.
         media: The media item, for its times, size and duration.
@@ -93,14 +93,14 @@ class PackedTokens:
 
     Args:
         ids: `[L]` long.
-        records: The records, in row order; `RenderedRecord`s whose lengths say where each part lies.
+        records: The records, in row order; their lengths say where each part lies.
     """
 
     ids: Tensor
     records: tuple[RenderedRecord, ...]
 
     def spans(self) -> list[tuple[slice, list[slice]]]:
-        """Return for each record the slices of its prefix and of each of its branches in the row."""
+        """Return for each record the slices of its prefix and of its branches in the row."""
         spans, at = [], 0
         for record in self.records:
             prefix = slice(at, at + len(record.prefix_ids))
@@ -246,7 +246,7 @@ class BackboneAdapter(nn.Module, ABC):
 
     @abstractmethod
     def self_check(self) -> str:
-        """Choose `strategy` by comparing packed against separate runs; return the reason in words."""
+        """Choose `strategy` by comparing packed with separate runs; return why, in words."""
 
     @abstractmethod
     def enable_gradient_checkpointing(self) -> None:

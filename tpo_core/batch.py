@@ -152,7 +152,9 @@ class Collator:
         for sample in samples:
             if isinstance(sample, BadSample):
                 continue
-            kept = [i for i in range(len(sample.record.branches)) if self._known(sample, i, skipped)]
+            kept = [
+                i for i in range(len(sample.record.branches)) if self._known(sample, i, skipped)
+            ]
             if not kept:
                 continue
             try:
@@ -163,11 +165,11 @@ class Collator:
 
     def _known(self, sample: Sample, branch: int, skipped: dict[str, Counter[str]]) -> bool:
         """Tell whether every task and prompt of a branch has a head; count those that have not."""
-        asked = [target.task for target in sample.targets[branch]]
+        asked = [task_of(target) for target in sample.targets[branch]]
         missing = [task for task in asked if task not in self.heads]
         for task in missing:
             skipped.setdefault(task, Counter())["no head attached"] += 1
-        prompted = {prompt.task for prompt in sample.prompts[branch]}
+        prompted = {task_of(prompt) for prompt in sample.prompts[branch]}
         unprompted = prompted - set(self.vocabulary.prompts.values())
         for task in unprompted:
             skipped.setdefault(task, Counter())["no head embeds this prompt"] += 1
@@ -199,7 +201,7 @@ class Collator:
         )
         for what, tasks, labels, name in pairs:
             rendered = [tasks[token] for token in ids if token in tasks]
-            expected = [label.task for label in labels]
+            expected = [task_of(label) for label in labels]
             if rendered != expected:
                 raise InputError(
                     f"record {sample.record.id!r}, branch {branch}: {what} {rendered} after "
@@ -238,7 +240,7 @@ class Collator:
                         continue
                     entry = (span.start + at, number, target, tuple(given), question)
                     found.setdefault(task, []).append(entry)
-                prompts += [(prompt.task, prompt) for prompt in given]
+                prompts += [(task_of(prompt), prompt) for prompt in given]
                 prompt_ids += [int(ids[p]) for p in asked]
                 labelled[0] = False
                 at_labels = labelled.nonzero()[:, 0]
@@ -271,6 +273,11 @@ class Collator:
             skipped=skipped,
             bad=bad,
         )
+
+
+def task_of(item: Any) -> str:
+    """Return the task of a target or prompt; every such model has the field."""
+    return str(item.task)
 
 
 def _last_user_turn(sample: Sample, branch: int) -> str:

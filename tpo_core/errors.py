@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 class TpoError(Exception):
-    """Base of every error this package raises on purpose; the command line prints it in one line."""
+    """Base of every error this package raises on purpose; commands print it in one line."""
 
 
 class InputError(TpoError, ValueError):

@@ -39,11 +39,8 @@ class FeatureCache:
                 self.items[key] = value
                 self.held += size
         self.hits += len(records) - len(missing)
-        return [
-            fresh[i] if i in fresh else self.items[key]
-            for i, key in enumerate(keys)
-            if i in fresh or key is not None
-        ]
+        held = self.items
+        return [fresh[i] if key is None or i in fresh else held[key] for i, key in enumerate(keys)]
 
     def clear(self) -> None:
         """Forget everything: the tower is about to change."""

@@ -90,7 +90,7 @@ class FlashAttn:
 
 
 class Explicit:
-    """The same contract in plain torch, any device and dtype: what the kernels are tested against."""
+    """The same contract in plain torch, on any device: what the kernels are tested against."""
 
     @staticmethod
     def _scores(q: Tensor, k: Tensor, s: Segments, scale: float) -> tuple[Tensor, Tensor]:
@@ -162,9 +162,7 @@ class _TreeAttention(torch.autograd.Function):
         cross, saved_cross = None, None
         if len(rows):
             cross = Segments(query_bounds, key_bounds, longest_query, longest_key, False)
-            seen, seen_lse, saved_cross = ops.forward(
-                q[rows], k[columns], v[columns], cross, scale
-            )
+            seen, seen_lse, saved_cross = ops.forward(q[rows], k[columns], v[columns], cross, scale)
             both = torch.logaddexp(lse[:, rows], seen_lse)
             keep = (lse[:, rows] - both).exp().T[..., None]
             add = (seen_lse - both).exp().T[..., None]
@@ -172,10 +170,11 @@ class _TreeAttention(torch.autograd.Function):
             lse = lse.index_copy(1, rows, both)
         ctx.save_for_backward(q, k, v, out, lse, rows, columns)
         ctx.plan = (ops, own, cross, scale, saved_own, saved_cross)
-        return out
+        merged: Tensor = out
+        return merged
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # the base declares Any
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, out, lse, rows, columns = ctx.saved_tensors
         ops, own, cross, scale, saved_own, saved_cross = ctx.plan
         grad = grad.contiguous()
@@ -215,5 +214,5 @@ def flash_tree_attention(
     """
     q, k, v = (x[0].transpose(0, 1).contiguous() for x in (query, key, value))
     scale = query.shape[-1] ** -0.5 if scale is None else scale
-    output: Tensor = _TreeAttention.apply(q, k, v, layout, scale, kernel)  # type: ignore[no-untyped-call]  # torch
+    output: Tensor = _TreeAttention.apply(q, k, v, layout, scale, kernel)
     return output[None]

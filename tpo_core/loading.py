@@ -37,9 +37,7 @@ def load_backbone(
                 "hub id of that family instead"
             )
         adapter = registry.load_backbone(name)
-        return adapter.load(
-            specs[name].checkpoint, dtype=dtype, attention=attention, device=device
-        )
+        return adapter.load(specs[name].checkpoint, dtype=dtype, attention=attention, device=device)
     source = resolve(name)
     from pathlib import Path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -70,7 +71,10 @@ def add_adapter(
             trainable_token_indices=dict.fromkeys(modules, token_ids) if token_ids else None,
         )
     backbone.model.requires_grad_(False)
-    return get_peft_model(backbone.model, config)
+    with warnings.catch_warnings():
+        # PEFT does tie the rows of tied tables, whatever it warns of.
+        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
+        return get_peft_model(backbone.model, config)
 
 
 def base_state_dict(model: nn.Module) -> dict[str, Tensor]:

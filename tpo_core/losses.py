@@ -1,7 +1,7 @@
 """Loss accounting: every term is a sum over items, divided by the global number of its items.
 
-A term's mean is taken over all ranks and all micro-batches of an optimizer step, so its gradient does
-not depend on how the batch was split. Terms are named `lm` and `<task>/<term>`.
+A term's mean is taken over all ranks and all micro-batches of an optimizer step, so its gradient
+does not depend on how the batch was split. Terms are named `lm` and `<task>/<term>`.
 """
 
 from __future__ import annotations

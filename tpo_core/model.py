@@ -59,10 +59,10 @@ class TpoModel(nn.Module):
         origin: What the model was made of.
 
     Attributes:
-        trained_groups: Groups of the backbone's own weights (`vision`, `connector`, `llm`) that were
-            trained, and so differ from the checkpoint the backbone came from.
+        trained_groups: Groups of the backbone's own weights (`vision`, `connector`, `llm`) that
+            were trained, and so differ from the checkpoint the backbone came from.
         trainable_in_head: For each head, its parameters that training may change.
-        num_frames: How many frames of a video it was trained on, and looks at unless told otherwise.
+        num_frames: Frames of a video it was trained on, and looks at unless told otherwise.
     """
 
     def __init__(
@@ -138,12 +138,12 @@ class TpoModel(nn.Module):
 
         Args:
             batch: From `collator`, on this model's device.
-            touch: Tasks whose heads, and `lm` or `media` for the backbone's parts, must get at least
-                a zero gradient although this batch may not use them; other ranks do.
+            touch: Tasks whose heads, and `lm` or `media` for the backbone's parts, must get at
+                least a zero gradient although this batch may not use them; other ranks do.
 
         Returns:
             Scalar sums by term, `lm` and `<task>/<term>`; divide each by the global number of its
-            items, of which `batch.counts` is this batch's part. With `touch` also `zero`, which is 0.
+            items, of which `batch.counts` is this batch's part. With `touch` also `zero`, a 0.
         """
         sums: dict[str, Tensor] = {}
         if zero := [p.view(-1)[0].float() * 0.0 for p in self._touched(touch)]:

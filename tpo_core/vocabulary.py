@@ -66,7 +66,7 @@ class Vocabulary:
         return sorted(set(self.ids.values()) - set(self.prompts))
 
     def to_llm(self, role: str, content: str) -> str:
-        """Replace `<task>` markers: in assistant turns by trigger and slot, in others by prompts."""
+        """Replace `<task>`: in assistant turns by trigger and slot, in others by the prompt."""
         for token in self.tokens.values():
             text = token.pair if role == "assistant" else token.prompt
             if text:

@@ -115,7 +115,5 @@ def test_a_path_longer_than_the_window_is_refused() -> None:
     spans = spans_of([(6, [3, 4])])
     q, k, v = inputs(13)
     with pytest.raises(InputError, match="10 tokens exceeds"):
-        tree_attention(
-            torch.nn.Module(), q, k, v, tree_mask(spans, device="cpu"), sliding_window=9
-        )
+        tree_attention(torch.nn.Module(), q, k, v, tree_mask(spans, device="cpu"), sliding_window=9)
     tree_attention(torch.nn.Module(), q, k, v, tree_mask(spans, device="cpu"), sliding_window=10)

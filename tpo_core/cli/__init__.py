@@ -24,7 +24,7 @@ class Command(NamedTuple):
     Args:
         summary: One line for `tpo --help`.
         resume: What to say after Ctrl-C about going on.
-        module: Name of the module whose `run` it is; `tpo_core.cli.<command>` if empty. A command of
+        module: The module whose `run` it is; `tpo_core.cli.<command>` if empty. A command of
             another layer is named, never imported, here.
     """
 
@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "eval": Command("Evaluate a model on a benchmark."),
     "predict": Command("Ask a model about a picture or a video."),
+    "inspect": Command("Count what a dataset holds, list what is unusable, draw samples."),
     "plugins": Command("List plugins: hooks, what they provide, and why one failed."),
     "doctor": Command("Show versions, devices, the attention kernel, and failed plugins."),
 }

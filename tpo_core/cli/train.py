@@ -52,7 +52,9 @@ def run(
     typer.echo(f"model: {result.model_folder}")
     typer.echo(f"log: {result.log}")
     if result.bad_records:
-        typer.echo(f"{result.bad_records} records could not be read: {result.output}/quarantine.jsonl")
+        typer.echo(
+            f"{result.bad_records} records could not be read: {result.output}/quarantine.jsonl"
+        )
 
 
 def parse_assignment(text: str) -> tuple[str, object]:

@@ -44,7 +44,9 @@ class StageData(Dataset[Sample | BadSample | None]):
             )
             for source in self.stage.data
         ]
-        usable = [_usable(file, source) for file, source in zip(files, self.stage.data, strict=True)]
+        usable = [
+            _usable(file, source) for file, source in zip(files, self.stage.data, strict=True)
+        ]
         sizes = [len(indices) for indices in usable]
         self.records = sum(sizes)
         if not self.records:
@@ -90,7 +92,9 @@ def _usable(file: RecordFile, source: Source) -> list[int]:
         except InputError:
             usable.append(index)
             continue
-        if any(_tasks_wanted([t.get("task") for t in b.targets], source.tasks) for b in record.branches):
+        if any(
+            _tasks_wanted([t.get("task") for t in b.targets], source.tasks) for b in record.branches
+        ):
             usable.append(index)
     return usable
 

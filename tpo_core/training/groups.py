@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from tpo_core.backbone import GroupName
 from tpo_core.errors import InputError, UnknownName
 from tpo_core.lora import is_lora, is_token_row
 from tpo_core.model import TpoModel
 
-BASE_GROUPS = ("vision", "connector", "llm")
+BASE_GROUPS: tuple[GroupName, ...] = ("vision", "connector", "llm")
 
 
 def parameter_groups(model: TpoModel) -> dict[str, dict[str, nn.Parameter]]:

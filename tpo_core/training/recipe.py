@@ -44,8 +44,8 @@ class Stage(_Strict):
 
     Args:
         name: Unique in the recipe.
-        train: Learning rate by parameter group: `lora`, `tokens`, `vision`, `connector`, `llm`, or a
-            head's name. Everything else is frozen.
+        train: Learning rate by parameter group: `lora`, `tokens`, `vision`, `connector`, `llm`, or
+            a head's name. Everything else is frozen.
         data: The mixture.
         steps: Optimizer steps; or give `epochs`.
         epochs: Passes over the data (over the sources' records together).
@@ -54,8 +54,8 @@ class Stage(_Strict):
             the number of devices.
         branches: At most so many conversations of a record in one batch, drawn by the seed; 0 for
             all.
-        loss_weights: Weight by loss term (`lm`, `region`, `temporal/saliency`, ...), multiplied with
-            the weight that the head itself gives; a bare task name covers all its terms.
+        loss_weights: Weight by loss term (`lm`, `region`, `temporal/saliency`, ...), multiplied
+            with the head's own weight; a bare task name covers all its terms.
         schedule: Learning-rate schedule of transformers.
         warmup: Share of the steps over which the rate rises.
         weight_decay: Of AdamW.
@@ -117,7 +117,7 @@ class Recipe(_Strict):
         workers: Data-loading processes per device; 0 loads in the training process.
         seed: Of weights, data order and dropout.
         cache_features: Keep visual features of frozen vision towers, up to so many MiB.
-        trainer: Further fields for `transformers.TrainingArguments` (fsdp, deepspeed, report_to...).
+        trainer: Further fields of `transformers.TrainingArguments` (fsdp, deepspeed, report_to).
         stages: In order.
     """
 

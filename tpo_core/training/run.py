@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from transformers import TrainingArguments, set_seed
 
 from tpo_core.errors import CheckpointError, InputError
@@ -78,7 +80,11 @@ def train(
     elif overrides:
         raise InputError("overrides go with a recipe's name or file, not with one already read")
     output = Path(output or Path("runs") / recipe.name)
-    _claim(output, recipe, resume=resume, overwrite=overwrite)
+    # Joins the process group of torchrun, if there is one, before anything is written.
+    ranks = PartialState(cpu=not torch.cuda.is_available())
+    with ranks.main_process_first():
+        if ranks.is_main_process:
+            _claim(output, recipe, resume=resume, overwrite=overwrite)
     show = progress or Silent()
     set_seed(recipe.seed)
     if model is None:
@@ -96,13 +102,12 @@ def train(
             show.note(f"stage {stage.name} was done already")
             continue
         _run_stage(recipe, number, model, folder, log, show, quarantine, resume=resume)
-    if quarantine.entries:
+        ranks.wait_for_everyone()
+    if quarantine.entries and ranks.is_main_process:
         quarantine.write(output / "quarantine.jsonl")
     quarantine.check(final=True)
     model_folder = output / "model"
-    if torch.distributed.is_initialized():
-        torch.distributed.barrier()
-    if _is_main():
+    if ranks.is_main_process:
         model.save_pretrained(str(model_folder))
     return TrainResult(
         model=model,
@@ -144,13 +149,13 @@ def _run_stage(
     )
     show.stage(stage.name, steps, groups)
     found = checkpoints(folder) if resume else []
-    log.rewind(stage.name, int(found[-1].name.rpartition("-")[2]) if found else 0)
+    if trainer.is_world_process_zero():
+        log.rewind(stage.name, int(found[-1].name.rpartition("-")[2]) if found else 0)
     trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
-    if _is_main():
+    if trainer.is_world_process_zero():
         save_state(training_state(model), folder / FINAL_FILE)
         for checkpoint in checkpoints(folder):
             shutil.rmtree(checkpoint, ignore_errors=True)
-    trainer.accelerator.wait_for_everyone()
     trainer.accelerator.free_memory()
 
 
@@ -217,8 +222,6 @@ def _cpu_has_bf16() -> bool:
 
 def _claim(output: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> None:
     """Make `output` this run's folder, or check that it already is."""
-    import json
-
     file = output / RECIPE_FILE
     values = recipe.model_dump(mode="json")
     if file.exists():
@@ -231,19 +234,13 @@ def _claim(output: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> No
             )
         if not resume and not overwrite:
             raise InputError(
-                f"{output} holds a run already; add --resume to continue it, --overwrite to replace "
-                "it, or choose another folder"
+                f"{output} holds a run already; add --resume to continue it, --overwrite to "
+                "replace it, or choose another folder"
             )
-        if overwrite and _is_main():
+        if overwrite:
             shutil.rmtree(output / "stages", ignore_errors=True)
             for name in ("log.jsonl", "quarantine.jsonl"):
                 (output / name).unlink(missing_ok=True)
     elif resume:
         raise CheckpointError(f"{output} holds no run to resume; drop --resume to start one")
-    if _is_main():
-        write_json(file, values)
-
-
-def _is_main() -> bool:
-    initialized = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return not initialized or torch.distributed.get_rank() == 0
+    write_json(file, values)

@@ -29,7 +29,7 @@ from tpo_core.training.state import load_state, save_state, training_state
 STATE_FILE = "state.safetensors"
 
 
-class StageTrainer(Trainer):
+class StageTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
     """Trains one stage.
 
     Args:
@@ -92,7 +92,7 @@ class StageTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
     ) -> tuple[list[Batch], dict[str, float]]:
-        """Return the micro-batches of one optimizer step and the global item counts of its terms."""
+        """Return the micro-batches of an optimizer step and the global counts of its terms."""
         batches = []
         for _ in range(num_batches):
             batch = next(epoch_iterator, None)
@@ -133,7 +133,8 @@ class StageTrainer(Trainer):
 
         Every term is divided by its global count; ranks average gradients, hence the factor.
         """
-        assert num_items_in_batch is not None and not return_outputs
+        assert num_items_in_batch is not None
+        assert not return_outputs
         world = self.accelerator.num_processes
         present = [name for name, count in num_items_in_batch.items() if count]
         sums = model(inputs, touch=touched(present, everything=world > 1))
@@ -144,7 +145,8 @@ class StageTrainer(Trainer):
             loss = loss + zero
         if not loss.requires_grad:  # nothing in this micro-batch: keep backward callable
             loss = loss + 0.0 * next(p for p in model.parameters() if p.requires_grad).sum()
-        return loss * world
+        scaled: Tensor = loss * world
+        return scaled
 
     # -- optimizer --------------------------------------------------------------------------------
 
@@ -163,7 +165,8 @@ class StageTrainer(Trainer):
                             {"params": parameters, "lr": group.rate, "weight_decay": rate}
                         )
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            self.optimizer = kind(groups, **options)
+            self.optimizer: torch.optim.Optimizer | None = kind(groups, **options)
+        assert self.optimizer is not None
         return self.optimizer
 
     # -- log --------------------------------------------------------------------------------------
@@ -229,8 +232,8 @@ class StageTrainer(Trainer):
             kept = checkpoints(output)
             whole = f"the checkpoint {kept[-1].name} stays whole" if kept else "none was there yet"
             raise CheckpointError(
-                f"cannot write {output / name}: {' '.join(str(error).split())}; {whole}; free space "
-                "and continue with --resume"
+                f"cannot write {output / name}: {' '.join(str(error).split())}; {whole}; "
+                "free space and continue with --resume"
             ) from error
         finally:
             self._staging = None
@@ -246,7 +249,7 @@ class StageTrainer(Trainer):
         )
 
 
-class _Watcher(TrainerCallback):
+class _Watcher(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
     """Proves that gradients flow, drops those of absent heads, and shows each step."""
 
     def __init__(self, trainer: StageTrainer) -> None:
@@ -277,8 +280,9 @@ class _Watcher(TrainerCallback):
 def touched(present: list[str], *, everything: bool) -> tuple[str, ...]:
     """Return the parts whose parameters must get a gradient in every micro-batch of a step.
 
-    A head that any rank or micro-batch uses gets at least a zero gradient on all, so that collectives
-    match and the optimizer does the same however the step was split; a head nobody uses gets none.
+    A head that any rank or micro-batch uses gets at least a zero gradient on all, so that
+    collectives match and the optimizer does the same however the step was split; a head nobody uses
+    gets none.
 
     Args:
         present: Terms with items in this step, anywhere.

@@ -34,9 +34,7 @@ def make_recipe(world: Path, random_llava: Path) -> Callable[..., Recipe]:
                 "lora": {"rank": 4, "alpha": 8},
                 "num_frames": 4,
                 "seed": seed,
-                "stages": [
-                    {**STAGE, "data": data, **changes} for changes in stages or [stage]
-                ],
+                "stages": [{**STAGE, "data": data, **changes} for changes in stages or [stage]],
             }
         )
 

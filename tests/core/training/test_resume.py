@@ -58,7 +58,9 @@ def test_kill_in_mid_stage_then_resume(
     )
     log = killed / "log.jsonl"
     deadline = time.monotonic() + 120
-    while not (log.exists() and any(e["stage"] == "second" and e["step"] == 3 for e in read_log(log))):
+    while not (
+        log.exists() and any(e["stage"] == "second" and e["step"] == 3 for e in read_log(log))
+    ):
         assert process.poll() is None, process.stderr and process.stderr.read().decode()[-2000:]
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -60,7 +60,9 @@ def test_a_group_without_gradient_is_an_error(model: TpoModel) -> None:
 def test_data_is_the_same_every_time_and_filtered_by_task(
     model: TpoModel, make_recipe: Callable[..., Recipe], world: Path
 ) -> None:
-    recipe = make_recipe(data=[{"path": str(world / "train.jsonl"), "tasks": ["temporal"]}], branches=1)
+    recipe = make_recipe(
+        data=[{"path": str(world / "train.jsonl"), "tasks": ["temporal"]}], branches=1
+    )
     one, two = (StageData(recipe, 0, model, length=8) for _ in range(2))
     for i in range(8):
         left, right = one[i], two[i]
@@ -70,7 +72,10 @@ def test_data_is_the_same_every_time_and_filtered_by_task(
         assert len(left.record.branches) == 1
         assert [target.task for target in left.targets[0]] == ["temporal"]
     other = StageData(
-        make_recipe(seed=1, data=[{"path": str(world / "train.jsonl")}], branches=1), 0, model, length=8
+        make_recipe(seed=1, data=[{"path": str(world / "train.jsonl")}], branches=1),
+        0,
+        model,
+        length=8,
     )
     assert any(one[i].record.id != other[i].record.id for i in range(8))
     with pytest.raises(InputError, match="no record with the tasks asked for"):
