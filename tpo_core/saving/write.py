@@ -141,8 +141,14 @@ def adapter_tensors(model: TpoModel) -> dict[str, Tensor]:
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors as safetensors."""
-    ready = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    """Write tensors as safetensors, tied ones once under each name."""
+    ready: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, value in tensors.items():
+        value = value.detach().cpu().contiguous()
+        storage = value.untyped_storage().data_ptr()
+        ready[name] = value.clone() if storage in seen else value
+        seen.add(storage)
     save_file(ready, path, metadata={"format": "pt"})
 
 
