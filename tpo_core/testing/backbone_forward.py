@@ -88,7 +88,7 @@ class ForwardTests(BackboneCase):
     def test_prompt_embeddings(
         self, ready: BackboneAdapter, records: dict[str, RenderedRecord]
     ) -> None:
-        """Given rows take the place of prompt tokens, receive gradients, and stay in their branch."""
+        """Given rows replace prompt tokens, receive gradients, and act in their branch alone."""
         record = records[self.media[0]]
         batch = pack([record])
         token = ready.add_tokens(TASK_TOKENS)[-1]

@@ -117,7 +117,7 @@ def native_run(
 
 
 def assert_close(found: Tensor, expected: Tensor, *, tolerance: float, what: str) -> None:
-    """Assert that no element differs by more than `tolerance` of the largest expected one (or 1)."""
+    """Assert that nothing differs by more than `tolerance` of the largest expected value (or 1)."""
     assert found.shape == expected.shape, f"{what}: shape {found.shape}, not {expected.shape}"
     if found.numel() == 0:
         return

@@ -191,10 +191,12 @@ def _with_adapter(backbone: BackboneAdapter) -> tuple[BackboneAdapter, Any]:
     """Return a copy with LoRA that is not zero and trainable token rows, and PEFT's wrapper."""
     twin = copy.deepcopy(backbone)
     ids = list(twin.add_tokens(TASK_TOKENS))
-    wrapped = add_adapter(twin, ids, LoraSettings(rank=2, alpha=4))
+    with torch.random.fork_rng(devices=[]):  # LoRA's own start is random
+        torch.manual_seed(3)
+        wrapped = add_adapter(twin, ids, LoraSettings(rank=2, alpha=4))
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
-        for name, parameter in wrapped.named_parameters():
+        for parameter in wrapped.parameters():
             if parameter.requires_grad:
                 noise = torch.randn(parameter.shape, generator=generator)
                 parameter.add_(noise.to(parameter.dtype), alpha=0.05)
