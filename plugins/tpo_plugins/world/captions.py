@@ -13,26 +13,27 @@ ASKS = ("Describe the {media}.", "What does the {media} show?", "Tell me what yo
 
 
 def caption(scene: Scene, rendering: Rendering, rng: np.random.Generator) -> str:
-    """Tells how many objects there are, what each is and does, and one relation of places.
+    """Tells how many objects there are, what each is and does from left to right, and one relation.
 
     Args:
         scene: The scene.
         rendering: Its drawing.
-        rng: Chooses the order and the words.
+        rng: Chooses the relation and the words.
 
     Returns:
         For example "There are three objects. A small red circle moves left. ...".
     """
     number = len(scene.objects)
     sentences = [f"There are {NUMBERS[number]} objects."]
-    sentences += [_sentence(scene, scene.objects[int(p)]) for p in rng.permutation(number)]
+    ordered = sorted(scene.objects, key=lambda item: item.corners[0][0] + item.side / 2)
+    sentences += [_sentence(item) for item in ordered]
     if scene.media == "image":
         relation = _relation(scene, rng)
         sentences += [relation] if relation else []
     return " ".join(sentences)
 
 
-def _sentence(scene: Scene, item: SceneObject) -> str:
+def _sentence(item: SceneObject) -> str:
     words = f"{item.size} {item.texture} {item.colours[0]} {item.shape}"
     subject = indefinite(words).capitalize()
     deeds: list[str] = []

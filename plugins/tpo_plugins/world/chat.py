@@ -28,6 +28,7 @@ from tpo_plugins.world.language import (
 from tpo_plugins.world.scene import Rendering, Scene
 
 _MARGIN = 10.0
+_BORDER = 0.1
 
 
 def chat_branches(
@@ -51,7 +52,7 @@ def chat_branches(
     ]
     for place in places[:3]:
         about = [_colour, _shape, _texture, _size]
-        about += [_side, _relation, _relation] if scene.media == "image" else [_moves]
+        about += [_side, _part, _relation, _relation] if scene.media == "image" else [_moves]
         asks += [(0.5, partial(ask, scene, rng, place)) for ask in about]
         if scene.media == "video":
             asks += [(2.0, partial(ask, scene, rng, place)) for ask in (_direction, _becomes)]
@@ -110,6 +111,18 @@ def _side(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
     if axis == 1:
         question = f"Is {name} at the {low} or at the {high}?"
     return _answer("side", question, low if shift < 0 else high, place)
+
+
+def _part(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
+    """Asks for a ninth of the picture in words, if the object's centre lies well inside one."""
+    name, item = refer(scene, place, rng), scene.objects[place]
+    thirds = [(corner + item.side / 2) / (SIDE / 3) for corner in item.corners[0]]
+    if name is None or any(abs(third - edge) < _BORDER for third in thirds for edge in (1, 2)):
+        return None
+    column, row = (int(third) for third in thirds)
+    words = (("top", "", "bottom")[row], ("left", "", "right")[column])
+    question = f"In which part of the picture is {name}?"
+    return _answer("part", question, " ".join(word for word in words if word) or "middle", place)
 
 
 def _relation(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:

@@ -183,13 +183,27 @@ def test_chat_answers_agree_with_the_objects(samples: list[Sample]) -> None:
                 pair = re.search(rf"({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})", branch.question)
                 shown = set().union(*(shown_pairs(o) for o in sample.scene.objects))
                 assert (answer == "yes") == (pair.groups() in shown)
+            elif branch.kind in ("part", "side"):
+                x, y = (corner + item.side / 2 for corner in item.corners[0])
+                near = {"left": x < 48, "right": x > 48, "top": y < 48, "bottom": y > 48}
+                assert all(near.get(word, True) for word in answer.split())
             elif branch.kind == "order":
                 names = EXPRESSION.findall(branch.question)
                 places = [min(fitting(sample, name)) for name in names]
                 starts = [np.argmax(sample.rendering.visibility[:, p] >= VISIBLE) for p in places]
                 assert answer == names[int(np.argmin(starts))]
             seen.add(branch.kind)
-    assert seen >= {"colour", "shape", "texture", "size", "count", "exists", "side", "relation"}
+    assert seen >= {
+        "colour",
+        "shape",
+        "texture",
+        "size",
+        "count",
+        "exists",
+        "side",
+        "part",
+        "relation",
+    }
     assert seen >= {"direction", "moves", "becomes", "order", "end"}
 
 
