@@ -93,6 +93,10 @@ class Family:
         known = processor.image_processor.valid_kwargs.__annotations__
         return {name: False for name in switches if name in known}
 
+    def lead(self, tokenizer: Any, text: str) -> list[int]:
+        """Return ids that the processor, but not the tokenizer, puts before text without media."""
+        return []
+
     def tail(self, text: str) -> str:
         """Return the text that stays between the media and the first user text.
 

@@ -18,6 +18,11 @@ class Molmo2(Family):
 
     one_placeholder = True
 
+    def lead(self, tokenizer: Any, text: str) -> list[int]:
+        """Begin as the processor does, with the first token or, in its absence, the last."""
+        token = tokenizer.bos_token or tokenizer.eos_token
+        return [] if text.startswith(token) else [int(tokenizer.convert_tokens_to_ids(token))]
+
     def after_resize(self, model: Any, rows: int) -> None:
         """Count all rows as vocabulary; a reload would append the additional ones once more."""
         model.config.get_text_config().additional_vocab_size = 0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import pytest
+import torch
 
 from tests.backbones.tiny_families import FAMILIES, build
 from tpo_core.backbone import BackboneAdapter
+from tpo_core.records.schema import Message
 from tpo_core.testing import BackboneConformance
+from tpo_core.testing.backbone_samples import sample_media
 
 
 class FamilyCase(BackboneConformance):
@@ -24,8 +28,33 @@ class FamilyCase(BackboneConformance):
         return adapter
 
 
+def _with_suffix(
+    case: FamilyCase, backbone: Any, name: str, messages: Sequence[Message]
+) -> torch.Tensor | None:
+    """Ask PaliGemma's processor, which has no chat template: the answer is a suffix."""
+    media = sample_media("image")
+    if name == "text" or media is None or media.frames is None:
+        return None
+    question, answer = (message.content for message in messages)
+    processor = backbone.processor
+    outputs = processor(
+        text=[processor.image_token + question],
+        images=[media.frames[0]],
+        suffix=[answer],
+        return_tensors="pt",
+    )
+    ids: torch.Tensor = outputs["input_ids"][0]
+    return ids
+
+
 # What differs from the kit's defaults, with the reason.
-_IMAGE_ONLY = {"media": ("image", "text"), "native": ("image",), "text_type": 1}
+_PALIGEMMA = {
+    "media": ("image", "text"),
+    "native": ("image",),
+    "text_type": 1,  # questions are causal
+    "several_turns": False,
+    "whole_ids": _with_suffix,
+}
 _DIFFERENT: dict[str, dict[str, object]] = {
     # The recurrence is computed in chunks, which a cached prefix cuts elsewhere.
     "qwen3_5": {"tolerance": 5e-5},
@@ -33,8 +62,10 @@ _DIFFERENT: dict[str, dict[str, object]] = {
     # transformers' own video path fails; see tpo_backbones/kimi_k25.py.
     "kimi_k25": {"native": ("image", "text")},
     # One image a conversation; text without an image has no place in its processor.
-    "paligemma": {**_IMAGE_ONLY, "several_turns": False},
-    "paligemma2": {**_IMAGE_ONLY, "several_turns": False},
+    "paligemma": _PALIGEMMA,
+    "paligemma2": _PALIGEMMA,
+    # Parts that make images.
+    "janus": {"idle": ("vqmodel", "generation_")},
 }
 
 

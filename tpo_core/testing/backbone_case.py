@@ -93,7 +93,9 @@ class BackboneCase:
     def records(self, ready: BackboneAdapter) -> dict[str, RenderedRecord]:
         """Return one rendered record for each kind of media, and a second video if videos go."""
         chats = conversations(several=self.several_turns)
-        found = {name: ready.renderer.render(sample_media(name), chats) for name in self.media}
+        found: dict[str, RenderedRecord] = {
+            name: ready.renderer.render(sample_media(name), chats) for name in self.media
+        }
         if "video" in self.media:
             second = sample_media("video", frames=3, size=(48, 48), seed=1)
             found["second video"] = ready.renderer.render(second, chats[:1])
@@ -106,7 +108,8 @@ class BackboneCase:
         """Return the states of one path run alone, `[P + l, D]`."""
         if name.removeprefix("second ") in self.native:
             return native_run(backbone, record, branch, text_type=self.text_type)[0]
-        return backbone(alone(record, branch), backbone.encode([record]))
+        states: Tensor = backbone(alone(record, branch), backbone.encode([record]))
+        return states
 
     def _same(self, found: Tensor, expected: Tensor, what: str) -> None:
         assert_close(found, expected, tolerance=self.tolerance, what=what)

@@ -15,6 +15,7 @@ from tpo_core.testing.backbone_samples import (
     TASK_TOKENS,
     MediaName,
     alone,
+    noisy,
     replacing,
 )
 
@@ -47,9 +48,9 @@ class DecodingTests(BackboneCase):
             for row, source in enumerate((1, 0, 1)):
                 feed = torch.zeros(3, 1, dtype=torch.long)
                 feed[row, 0] = ids[source][at[source]]
-                lengths = torch.zeros(3, dtype=torch.long)
-                lengths[row] = 1
-                states = ready.extend(swapped, feed, lengths)
+                one = torch.zeros(3, dtype=torch.long)
+                one[row] = 1
+                states = ready.extend(swapped, feed, one)
                 self._same(states[row], expected[source][at[source]][None], f"row {row}")
             # The state that was reordered goes on as if nothing had happened.
             self._step(ready, state, ids, at, (1, 1), expected)
@@ -61,7 +62,7 @@ class DecodingTests(BackboneCase):
         record = records[self.media[0]]
         token = ready.add_tokens(TASK_TOKENS)[-1]
         own = ready.model.get_input_embeddings()(torch.tensor([token])).detach()  # type: ignore[operator]
-        given = replacing(token, own + 1)
+        given = replacing(token, noisy(own))
         visual = ready.encode([record])
         with torch.no_grad():
             expected = ready(alone(record, 1), visual, given)

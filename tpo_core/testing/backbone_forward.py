@@ -13,6 +13,7 @@ from tpo_core.testing.backbone_samples import (
     MediaName,
     conversations,
     native_run,
+    noisy,
     replacing,
     sample_media,
 )
@@ -98,7 +99,7 @@ class ForwardTests(BackboneCase):
         plain = ready(batch, visual).detach()
         same = ready(batch, visual, replacing(token, own))
         self._same(same.detach(), plain, "rows replaced by themselves")
-        values = (own + 1).requires_grad_()
+        values = noisy(own).requires_grad_()
         states = ready(batch, visual, replacing(token, values))
         states.sum().backward()
         assert values.grad is not None

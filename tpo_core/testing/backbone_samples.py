@@ -135,6 +135,12 @@ def embedding_tables(model: Any) -> list[Tensor]:
     return [table.detach() for table in tables]
 
 
+def noisy(rows: Tensor) -> Tensor:
+    """Return rows with noise added, as large as they are and not constant along any axis."""
+    noise = torch.randn(rows.shape, generator=torch.Generator().manual_seed(5))
+    return rows + noise.to(rows.dtype) * rows.abs().max()
+
+
 def replacing(token: int, values: Tensor) -> TokenEmbeddings:
     """Return the embeddings `values` `[E, D]` for E occurrences of one prompt token."""
     return TokenEmbeddings(token_ids=torch.full((len(values),), token), values=values)

@@ -161,9 +161,8 @@ class TransformersAdapter(BackboneAdapter):
         return [self._encode(record) if record.inputs else None for record in records]
 
     def _encode(self, record: RenderedRecord) -> Visual:
-        trained = any(p.requires_grad for g, _, p in self.layout.groups() if g != "llm")
         inputs = {name: self._placed(value) for name, value in record.inputs.items()}
-        with nullcontext() if trained else torch.no_grad():
+        with nullcontext() if self.layout.trains_visual() else torch.no_grad():
             return self.family.encode(self.layout.features, inputs)
 
     def _placed(self, value: Any) -> Any:

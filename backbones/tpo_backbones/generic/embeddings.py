@@ -22,6 +22,8 @@ from tpo_core.backbone import TokenEmbeddings
 def replaced(module: nn.Module, embeddings: TokenEmbeddings | None) -> Iterator[None]:
     """Replace rows of the input embedding's output while the context lasts.
 
+    A batch may be fed in several calls; each takes the values for the tokens it holds.
+
     Args:
         module: The input embedding, or PEFT's wrapper of it.
         embeddings: What to put where; None for nothing.
@@ -29,12 +31,14 @@ def replaced(module: nn.Module, embeddings: TokenEmbeddings | None) -> Iterator[
     if embeddings is None or len(embeddings.token_ids) == 0:
         yield
         return
+    used = 0
 
     def hook(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        nonlocal used
         wanted = torch.isin(inputs[0], embeddings.token_ids.to(inputs[0].device))
-        values = embeddings.values.to(output.device, output.dtype)
-        found = int(wanted.sum())
-        assert found == len(values), f"{found} prompt tokens in the row, {len(values)} embeddings"
+        start, used = used, used + int(wanted.sum())
+        values = embeddings.values[start:used].to(output.device, output.dtype)
+        assert len(values) == used - start, "more prompt tokens than embeddings for them"
         return output.masked_scatter(wanted[..., None], values)
 
     handle = module.register_forward_hook(hook)
@@ -42,3 +46,5 @@ def replaced(module: nn.Module, embeddings: TokenEmbeddings | None) -> Iterator[
         yield
     finally:
         handle.remove()
+    expected = len(embeddings.token_ids)
+    assert used == expected, f"{used} prompt tokens in the batch, {expected} embeddings for them"

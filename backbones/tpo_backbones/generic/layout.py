@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from tpo_core.backbone import GroupName
 
+# Parts that only make images; understanding never runs them, so no stage must wait for a gradient.
+_GENERATION = re.compile(r"(^|\.)(vqmodel|generation_\w+)\.")
 # Submodules of a vision tower that map its features to the language model's width.
 _CONNECTOR_IN_TOWER = re.compile(r"(^|\.)(\w*merger\w*|projector|aligner)(\.|$)")
 
@@ -35,6 +37,9 @@ class Layout:
             self.decoder = self.decoder.model
         self.norm: nn.Module = getattr(self.decoder, "norm", None) or self.decoder.embedding_norm
         self.decoder_name = self.name_of(self.decoder)
+        # Modules rather than parameters: sharding swaps these.
+        visual = {name.rpartition(".")[0] for group, name, _ in self.groups() if group != "llm"}
+        self._visual_modules = [model.get_submodule(name) for name in sorted(visual)]
 
     @property
     def features(self) -> Any:
@@ -90,8 +95,18 @@ class Layout:
                 yield "connector" if is_connector else "vision", name, parameter
             elif name.startswith(inside) or id(parameter) in heads:
                 yield "llm", name, parameter
+            elif _GENERATION.search(name):
+                yield "vision", name, parameter
             else:
                 yield "connector", name, parameter
+
+    def trains_visual(self) -> bool:
+        """Tell whether any parameter of tower or connector wants a gradient."""
+        return any(
+            parameter.requires_grad
+            for module in self._visual_modules
+            for parameter in module.parameters(recurse=False)
+        )
 
     def linear_layers(self) -> list[str]:
         """Return names of the plain linear layers below the decoder's layers.

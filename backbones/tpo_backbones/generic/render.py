@@ -227,7 +227,9 @@ class TransformersRenderer:
             add_special_tokens=bos is None or not chat.text.startswith(bos),
             return_offsets_mapping=True,
         )
-        return _labelled(encoded["input_ids"], encoded["offset_mapping"], chat.spans)
+        lead = self.family.lead(self.tokenizer, chat.text)
+        ids, offsets = [*lead, *encoded["input_ids"]], encoded["offset_mapping"]
+        return _labelled(ids, [*[(0, 0)] * len(lead), *offsets], chat.spans)
 
 
 def _labelled(

@@ -93,7 +93,12 @@ def qwen3_vl() -> Tiny:
     processor = _qwen_processor(Qwen3VLProcessor, Qwen3VLVideoProcessor, 16)
     config = {
         "model_type": "qwen3_vl",
-        "text_config": text("qwen3_vl_text", head_dim=16, rope_parameters=mrope(2, 3, 3)),
+        "text_config": text(
+            "qwen3_vl_text",
+            head_dim=16,
+            rope_parameters=mrope(2, 3, 3),
+            num_hidden_layers=3,  # features added behind the last layer would reach no answer
+        ),
         "vision_config": {**_qwen3_vision(), "deepstack_visual_indexes": [0, 1]},
         **_ids(processor.tokenizer),
     }
