@@ -36,18 +36,18 @@ def same(answer, other):
 
 @pytest.mark.parametrize("options", [{}, {"num_beams": 3}])
 def test_a_batch_answers_as_single_questions_do(model, questions, options):
-    together = predict_batch(model, questions, max_new_tokens=8, **options)
+    together = predict_batch(model, questions, max_new_tokens=6, **options)
     for question, answer in zip(questions, together, strict=True):
         assert answer.question is question
-        same(answer, predict_batch(model, [question], max_new_tokens=8, **options)[0])
+        same(answer, predict_batch(model, [question], max_new_tokens=6, **options)[0])
 
 
 @pytest.mark.parametrize("options", [{}, {"num_beams": 2}, {"trigger_in_cache": False}])
 @pytest.mark.parametrize("max_rows", [1, 2])
 def test_chunks_change_nothing(model, questions, favour, options, max_rows):
     favour(model.vocabulary.triggers, 6.0)
-    whole = predict_batch(model, questions, max_new_tokens=8, **options)
-    chunked = predict_batch(model, questions, max_new_tokens=8, max_rows=max_rows, **options)
+    whole = predict_batch(model, questions, max_new_tokens=6, **options)
+    chunked = predict_batch(model, questions, max_new_tokens=6, max_rows=max_rows, **options)
     for answer, other in zip(chunked, whole, strict=True):
         same(answer, other)
 
