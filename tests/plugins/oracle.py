@@ -28,7 +28,7 @@ class Oracle(torch.nn.Module):
                 key = (str(parsed.media_path), branch.messages[0].content, prompts)
                 self.known[key] = (branch.messages[1].content, parsed.targets[number])
 
-    def predict_batch(self, questions):
+    def predict_batch(self, questions, **decoding):
         return [self._answer(question) for question in questions]
 
     def _answer(self, question):

@@ -76,11 +76,13 @@ class Benchmark(ABC):
         metrics: Names of the figures it reports, in the order they are shown.
         protocol: Everything that must be equal for two results to be compared, as plain JSON
             values; written into every result.
+        decoding: Options of `predict_batch` that the protocol pins.
     """
 
     name: str
     metrics: tuple[str, ...]
     protocol: Mapping[str, Any]
+    decoding: Mapping[str, Any] = {}
 
     @abstractmethod
     def cases(self, data: Path) -> Iterator[Case | BadSample]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tpo_core import registry
 from tpo_core.errors import InputError, PluginError, TpoError
@@ -119,7 +119,7 @@ def _answer_cases(
         for case, item in items
         if not tally.lacking(item)
     ]
-    answers = iter(_predict(model, asked))
+    answers = iter(_predict(model, asked, tally.benchmark.decoding))
     for case, item in items:
         if lacking := tally.lacking(item):
             yield Outcome(case, item, lacking=lacking)
@@ -131,13 +131,15 @@ def _answer_cases(
             yield Outcome(case, item, answer=answer)
 
 
-def _predict(model: TpoModel, questions: Sequence[Question]) -> list[Answer | TpoError]:
+def _predict(
+    model: TpoModel, questions: Sequence[Question], options: Mapping[str, Any]
+) -> list[Answer | TpoError]:
     """Answer questions together; one by one if that fails, so that one error costs one answer."""
     if not questions:
         return []
     try:
-        return list(model.predict_batch(questions))
+        return list(model.predict_batch(questions, **options))
     except TpoError as error:
         if len(questions) == 1:
             return [error]
-    return [answer for question in questions for answer in _predict(model, [question])]
+    return [answer for one in questions for answer in _predict(model, [one], options)]

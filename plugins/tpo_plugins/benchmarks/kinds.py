@@ -25,6 +25,7 @@ _CHAT = tuple(
         ("direction", r"^In which direction | move\?$"),
         ("end", r" visible at the end\?$"),
         ("order", r"^Which appears first, "),
+        ("part", r"^In which part of "),
         ("side", r" (on|at) the (left or on the right|top or at the bottom)\?$"),
         ("relation", _RELATED.pattern),
     )

@@ -20,7 +20,7 @@ def run(
     seed: Annotated[int, typer.Option(min=0, help="Seed of world, weights and data order.")] = 0,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on where a quickstart in this folder was cut short."),
+        typer.Option("--resume", help="Go on where a run in this folder was cut short."),
     ] = False,
 ) -> None:
     """Attach region, temporal and mask heads to the tiny backbone, train, evaluate, report.

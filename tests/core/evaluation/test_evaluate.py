@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 import torch
@@ -26,7 +26,8 @@ class Echo(torch.nn.Module):
         self.origin = SimpleNamespace(backbone="echo", heads={"region": {}})
         self.batches = []
 
-    def predict_batch(self, questions):
+    def predict_batch(self, questions, **decoding):
+        self.decoding = decoding
         self.batches.append([question.text for question in questions])
         if any("refuse" in question.text for question in questions):
             raise InputError("refused")
@@ -65,6 +66,7 @@ class Repeat(Benchmark):
 
     name = "repeat"
     metrics = ("accuracy", "other")
+    decoding = MappingProxyType({"max_new_tokens": 3})
 
     def __init__(self, cases):
         self.protocol = {"rule": "repeat"}
@@ -151,6 +153,7 @@ def test_media_are_held_a_batch_at_a_time_and_asked_together(tmp_path):
         seen.append((done, total, bench.drawn))
 
     evaluate(bench, model, data=tmp_path, progress=watch, batch_size=2)
+    assert model.decoding == {"max_new_tokens": 3}
     assert [len(batch) for batch in model.batches] == [4, 4, 2]
     assert seen == [(2, 5, 2), (4, 5, 4), (5, 5, 5)]
 

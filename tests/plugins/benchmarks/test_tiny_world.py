@@ -113,9 +113,7 @@ def test_results_are_matched_in_order_within_their_task(world):
 
 
 def test_a_folder_without_the_split_is_refused(tmp_path, world):
-    with pytest.raises(
-        InputError, match=r"holds no test\.jsonl; give a folder that"
-    ):
+    with pytest.raises(InputError, match=r"holds no test\.jsonl; give a folder that"):
         evaluate("tiny_world", Oracle(world), data=tmp_path, progress=False)
 
 
