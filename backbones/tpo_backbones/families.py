@@ -53,13 +53,7 @@ REFUSED: Final[Mapping[str, str]] = {
 
 
 def family_for(model_type: str) -> Family:
-    """Return what differs in a family; the defaults where nothing is known of it.
-
-    Raises:
-        InputError: If the family is known not to work.
-    """
-    if model_type in REFUSED:
-        raise InputError(f"backbones of type {model_type!r} are refused: {REFUSED[model_type]}")
+    """Return what differs in a family; the defaults where nothing is known of it."""
     target = FAMILIES.get(model_type, _DEFAULT)
     module, _, name = target.partition(":")
     family: Family = getattr(import_module(module), name)()
@@ -67,11 +61,13 @@ def family_for(model_type: str) -> Family:
 
 
 def check_family(model_type: str, expected: Sequence[str]) -> None:
-    """Refuse a checkpoint of another family than the one asked for.
+    """Refuse a checkpoint of a family that cannot work or of another than the one asked for.
 
     Raises:
-        InputError: If `expected` is not empty and does not hold `model_type`.
+        InputError: If the family is known not to work, or `expected` is not empty and lacks it.
     """
+    if model_type in REFUSED:
+        raise InputError(f"backbones of type {model_type!r} are refused: {REFUSED[model_type]}")
     if expected and model_type not in expected:
         raise InputError(
             f"the checkpoint is of type {model_type!r}, expected {' or '.join(expected)}; "

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+from tests.backbones.families_table import PAGE, row_of
 from tests.backbones.tiny_families import FAMILIES, build
 from tpo_core.backbone import BackboneAdapter
 from tpo_core.records.schema import Message
@@ -26,6 +27,18 @@ class FamilyCase(BackboneConformance):
         folder = tmp_path_factory.mktemp(self.family)
         adapter: BackboneAdapter = build(self.family, folder, tied=self.tied)
         return adapter
+
+    def test_page_tells_the_same(self, backbone: Any) -> None:
+        """docs/families.md is up to date: `python -m tests.backbones.families_table`."""
+        row = row_of(self.family, backbone)
+        cells = [cell.strip() for cell in _line_of(self.family).strip("|").split("|")]
+        assert cells[:4] == [f"`{row.family}`", "yes", row.video, row.share]
+        assert cells[5] == row.note
+
+
+def _line_of(family: str) -> str:
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if line.startswith(f"| `{family}` |"))
 
 
 def _with_suffix(

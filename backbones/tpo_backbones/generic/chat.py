@@ -90,11 +90,11 @@ class ChatTemplate:
                 text, done = text + whole[len(done) :], whole
                 continue
             prompt = self.render(turns[:number], generate=True)
-            start, end = self._answer(whole, prompt, messages[number].content)
+            start, content, end = self._answer(whole, prompt, messages[number].content)
             if not whole.startswith(prompt):
                 # The template writes the header of a past answer otherwise than the prompt for a
                 # new one (llava_onevision: a blank). What is trained must be what is asked for.
-                start = whole.index(_core(messages[number].content), start)
+                start = content
                 text += prompt[len(done) :]
             else:
                 text += whole[len(done) : start]
@@ -108,16 +108,18 @@ class ChatTemplate:
             text += self.render(turns, generate=True)[len(done) :]
         return ChatText(text=text, spans=tuple(spans))
 
-    def _answer(self, whole: str, prompt: str, content: str) -> tuple[int, int]:
-        """Return where an answer and its end-of-turn token lie in `whole`."""
+    def _answer(self, whole: str, prompt: str, content: str) -> tuple[int, int, int]:
+        """Return where in `whole` the prompt ends, the answer begins, and its end of turn ends."""
         start = _shared(whole, prompt)
         at = whole.find(_core(content), start)
+        if not _core(content) and (end := self.special.search(whole, start)):
+            at = end.start()
         if at < 0:
             raise InputError(
                 f"the chat template does not render the answer {content[:60]!r} as written; "
                 "remove what the template strips or escapes"
             )
-        return start, self._end_of_turn(whole, at + len(_core(content)))
+        return start, at, self._end_of_turn(whole, at + len(_core(content)))
 
     def _end_of_turn(self, text: str, at: int) -> int:
         """Return the end of the first special token after `at`, or the text's end."""

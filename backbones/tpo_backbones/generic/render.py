@@ -126,7 +126,7 @@ class TransformersRenderer:
         items, options = self.family.media_inputs(self.processor, media)
         parts = [{"type": kind} for kind, values in items.items() for _ in values]
         template = self.chat("video" if "video" in items else "image")
-        head = self._head(template, conversations[0], parts)
+        head = self._head(template, conversations[0] if conversations else (), parts)
         outputs = self._process(head, items, options)
         prefix_ids, tail = self._cut(outputs["input_ids"][0])
         tail = self.family.tail(tail)
