@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Command] = {
     "eval": Command("Evaluate a model on a benchmark."),
     "predict": Command("Ask a model about a picture or a video."),
     "inspect": Command("Count what a dataset holds, list what is unusable, draw samples."),
+    "bench": Command("Time a model's answers on this machine."),
     "plugins": Command("List plugins: hooks, what they provide, and why one failed."),
     "doctor": Command("Show versions, devices, the attention kernel, and failed plugins."),
 }
