@@ -74,9 +74,9 @@ def score_targets(targets: Sequence[BaseModel], answer: Answer | None) -> Score:
     for target in targets:
         task = str(getattr(target, "task", ""))
         rest = found.get(task)
-        result = rest.pop(0) if rest else None
-        matched.append(result)
-        for name, value in _score(target, result).items():
+        match = rest.pop(0) if rest else None
+        matched.append(match)
+        for name, value in _score(target, match).items():
             values.setdefault(name, []).append(value)
     return Score(
         values={name: tuple(each) for name, each in values.items()},

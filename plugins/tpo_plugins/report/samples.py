@@ -52,7 +52,8 @@ def choose(
 def _distinct(predictions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Move second and later predictions about a media item to the end."""
     seen: set[str] = set()
-    early, late = [], []
+    early: list[Mapping[str, Any]] = []
+    late: list[Mapping[str, Any]] = []
     for one in predictions:
         (late if one["media"] in seen else early).append(one)
         seen.add(one["media"])

@@ -73,7 +73,7 @@ def _bars(axes: Axes, truth: Mapping[str, Any], found: Mapping[str, Any] | None)
     for start, end in truth["spans"]:
         axes.barh(1, end - start, left=start, height=0.66, color=_TRUE_BAR)
     if found is None:
-        place = {"transform": axes.transAxes, "va": "center"}
+        place: dict[str, Any] = {"transform": axes.transAxes, "va": "center"}
         axes.text(0.005, 0.25, "nothing predicted", fontsize=8, color=style.FAINT, **place)
     else:
         for span in found["spans"][: found["count"]]:
