@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tpo_core.evaluation import evaluate
     from tpo_core.head import TaskHead
     from tpo_core.hookspecs import hookimpl
+    from tpo_core.inference import Answer, Question
     from tpo_core.model import attach, from_pretrained
     from tpo_core.registry import (
         list_backbones,
@@ -59,6 +60,7 @@ _NAMES_OF = {
     "evaluation": ("evaluate",),
     "head": ("TaskHead",),
     "hookspecs": ("hookimpl",),
+    "inference": ("Answer", "Question"),
     "model": ("attach", "from_pretrained"),
     "registry": ("list_backbones", "list_benchmarks", "list_datasets", "list_heads", "plugins"),
     "specs": ("BackboneSpec", "BenchmarkSpec", "DatasetSpec", "HeadSpec"),
@@ -68,6 +70,7 @@ _NAMES_OF = {
 _HOME = {name: f"tpo_core.{module}" for module, names in _NAMES_OF.items() for name in names}
 
 __all__ = [
+    "Answer",
     "BackboneAdapter",
     "BackboneSpec",
     "BenchmarkSpec",
@@ -78,6 +81,7 @@ __all__ = [
     "MediaError",
     "MissingDependency",
     "PluginError",
+    "Question",
     "RecordError",
     "TaskHead",
     "TaskToken",

@@ -64,6 +64,7 @@ class Batch:
         counts: Items of every loss term, known before the forward pass.
         skipped: Per task, reasons for which targets were left out.
         bad: Samples that could not be read.
+        clipped: How many labels of the samples were clipped to their media.
     """
 
     packed: PackedTokens
@@ -75,6 +76,7 @@ class Batch:
     counts: Mapping[str, float] = field(default_factory=dict)
     skipped: Mapping[str, Counter[str]] = field(default_factory=dict)
     bad: tuple[BadSample, ...] = ()
+    clipped: int = 0
 
     @property
     def media(self) -> tuple[Media | None, ...]:
@@ -272,6 +274,7 @@ class Collator:
             counts=counts,
             skipped=skipped,
             bad=bad,
+            clipped=sum(sample.clipped for sample, _, _ in prepared),
         )
 
 

@@ -54,6 +54,10 @@ class TaskHead(nn.Module, ABC):
     options by keyword, all JSON-serialisable, and calls
     `super().__init__(hidden_size, state=state)`.
 
+    `tokens` are its task tokens, `Target` the pydantic model of one label (with a field `task`),
+    `Prompt` that of one prompt where a token has one and it is not the core's box prompt, `needs`
+    what it wants of the media besides size and times.
+
     Args:
         hidden_size: D, width of the backbone's hidden states.
         state: Which state feeds the head: `"slot"`, the final hidden state at the slot token (as in
@@ -65,6 +69,7 @@ class TaskHead(nn.Module, ABC):
 
     tokens: ClassVar[tuple[TaskToken, ...]]
     Target: ClassVar[type[BaseModel]]
+    Prompt: ClassVar[type[BaseModel] | None] = None
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     def __init__(self, hidden_size: int, *, state: Literal["slot", "trigger"] = "slot") -> None:

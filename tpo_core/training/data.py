@@ -39,6 +39,7 @@ class StageData(Dataset[Sample | BadSample | None]):
             RecordFile(
                 source.path,
                 targets={task: head.Target for task, head in heads.items()},
+                prompts={task: head.Prompt for task, head in heads.items() if head.Prompt},
                 reserved=model.vocabulary.texts,
                 allow_outside=source.allow_outside,
             )

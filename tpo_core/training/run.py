@@ -93,6 +93,7 @@ def train(
     if recipe.gradient_checkpointing:
         model.backbone.model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]  # transformers
     model.cache_features(recipe.cache_features << 20)
+    model.num_frames = recipe.num_frames
     log = RunLog(output / "log.jsonl")
     quarantine = Quarantine(limit=recipe.quarantine)
     for number, stage in enumerate(recipe.stages):

@@ -105,7 +105,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
         return batches, reduce_counts(counts, [*self.weights, "media"])
 
     def _count(self, batch: Batch) -> None:
-        self.quarantine.good(len(batch.packed.records))
+        self.quarantine.good(len(batch.packed.records), clipped=batch.clipped)
         for bad in batch.bad:
             self.show.note(f"skipped {bad}")
             self.quarantine.add(bad)
@@ -193,6 +193,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
             "seen": seen,
             "skipped": skipped,
             "bad": self.quarantine.bad,
+            "clipped": self.quarantine.clipped,
         }
         self.run_log.write(entry)
         self.show.step(self.state.global_step, entry)
