@@ -99,8 +99,8 @@ class ChatTemplate:
             else:
                 text += whole[len(done) : start]
             tail = whole[start:]
-            if end == len(whole) and number + 1 == len(turns) and not self._ends(whole, end):
-                tail = tail.rstrip() + self.eos
+            if number + 1 == len(turns) and not self._is_closed(whole, end):
+                tail = whole[start:end] + self.eos
                 end = start + len(tail)
             spans.append((len(text), len(text) + end - start))
             text, done = text + tail, whole
@@ -122,11 +122,11 @@ class ChatTemplate:
         return start, at, self._end_of_turn(whole, at + len(_core(content)))
 
     def _end_of_turn(self, text: str, at: int) -> int:
-        """Return the end of the first special token after `at`, or the text's end."""
+        """Return the end of the first special token after `at`, or `at` if there is none."""
         found = self.special.search(text, at)
-        return found.end() if found else len(text)
+        return found.end() if found else at
 
-    def _ends(self, text: str, end: int) -> bool:
+    def _is_closed(self, text: str, end: int) -> bool:
         """Tell whether a special token ends at `end`."""
         return any(match.end() == end for match in self.special.finditer(text))
 

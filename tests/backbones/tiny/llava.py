@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.backbones.tiny.parts import chatml, clip, siglip, square, text, tokenizer
+from tests.backbones.tiny.parts import (
+    PLAIN,
+    chatml,
+    clip,
+    sentencepiece,
+    siglip,
+    square,
+    text,
+    tokenizer,
+)
 
 Tiny = tuple[dict[str, Any], Any]
 _SIZES = {"size": {"shortest_edge": 56}, "crop_size": square(56)}
@@ -13,14 +22,14 @@ _SIZES = {"size": {"shortest_edge": 56}, "crop_size": square(56)}
 def llava() -> Tiny:
     from transformers import LlavaImageProcessor, LlavaProcessor
 
-    tok = tokenizer(image_token="<image>")
+    tok = sentencepiece(image_token="<image>")
     processor = LlavaProcessor(
         image_processor=LlavaImageProcessor(**_SIZES),
         tokenizer=tok,
         patch_size=14,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=chatml("<image>\\n"),
+        chat_template=PLAIN,
     )
     config = {
         "model_type": "llava",
@@ -67,7 +76,7 @@ def llava_next_video() -> Tiny:
         LlavaNextVideoVideoProcessor,
     )
 
-    tok = tokenizer(image_token="<image>", video_token="<video>")
+    tok = sentencepiece(image_token="<image>", video_token="<video>")
     processor = LlavaNextVideoProcessor(
         image_processor=LlavaNextImageProcessor(**_SIZES, image_grid_pinpoints=[[56, 112]]),
         video_processor=LlavaNextVideoVideoProcessor(**_SIZES),
@@ -75,7 +84,7 @@ def llava_next_video() -> Tiny:
         patch_size=14,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=chatml("<image>\\n", "<video>\\n"),
+        chat_template=PLAIN,
     )
     config = {
         "model_type": "llava_next_video",
@@ -124,7 +133,7 @@ def llava_onevision() -> Tiny:
 def video_llava() -> Tiny:
     from transformers import VideoLlavaImageProcessor, VideoLlavaProcessor, VideoLlavaVideoProcessor
 
-    tok = tokenizer(image_token="<image>", video_token="<video>")
+    tok = sentencepiece(image_token="<image>", video_token="<video>")
     processor = VideoLlavaProcessor(
         image_processor=VideoLlavaImageProcessor(**_SIZES),
         video_processor=VideoLlavaVideoProcessor(**_SIZES),
@@ -132,7 +141,7 @@ def video_llava() -> Tiny:
         patch_size=14,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=chatml("<image>\\n", "<video>\\n"),
+        chat_template=PLAIN,
     )
     config = {
         "model_type": "video_llava",

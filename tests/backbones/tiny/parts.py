@@ -21,6 +21,54 @@ CORPUS = [
 ]
 
 
+# LLaVA 1.5's: no special tokens around turns, none behind an answer.
+PLAIN = (
+    "{% for message in messages %}"
+    "{{ 'USER: ' if message['role'] == 'user' else 'ASSISTANT: ' }}"
+    "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ part['text'] + ' ' }}"
+    "{% else %}{{ '<image>\n' if part['type'] == 'image' else '<video>\n' }}{% endif %}{% endfor %}"
+    "{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
+)
+
+
+def sentencepiece(**named: str) -> Any:
+    """A tokenizer that marks word starts, as SentencePiece does, and begins with `<s>`."""
+    from tokenizers import (
+        AddedToken,
+        Tokenizer,
+        decoders,
+        models,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
+    from transformers import PreTrainedTokenizerFast
+
+    core = Tokenizer(models.BPE(unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    core.decoder = decoders.Metaspace(prepend_scheme="first")
+    specials = ["<unk>", "<s>", "</s>", "<pad>", *named.values()]
+    letters = [chr(code) for code in range(33, 127)] + ["\n"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=420,
+        special_tokens=[AddedToken(text, special=True) for text in specials],
+        initial_alphabet=letters,
+        show_progress=False,
+    )
+    core.train_from_iterator(CORPUS, trainer)
+    core.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", 1)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        extra_special_tokens=named,
+    )
+
+
 def tokenizer(*literals: str, **named: str) -> Any:
     """A byte-level BPE tokenizer; processors find `named` tokens as attributes, others as text."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
