@@ -1,6 +1,6 @@
 """One training step on eight questions about one video: packed tree against padded sequences.
 
-The baseline is what head-carrying peers do: one padded sequence a question, the vision tower run for
+The baseline is what head-carrying peers do: a padded sequence a question, the vision tower run for
 each, all hidden states kept, logits of every position. Losses are checked equal before timing.
 """
 

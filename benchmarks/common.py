@@ -17,7 +17,24 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-WORDS = "when does the red green blue circle square star appear move left right it is at".split()
+WORDS = [
+    "when",
+    "does",
+    "the",
+    "red",
+    "green",
+    "blue",
+    "circle",
+    "square",
+    "star",
+    "appear",
+    "move",
+    "left",
+    "right",
+    "it",
+    "is",
+    "at",
+]
 
 
 def mid_size() -> Any:

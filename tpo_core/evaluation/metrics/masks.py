@@ -109,7 +109,7 @@ def boundary(mask: Mask) -> Mask:
 
 
 def boundary_radius(shape: tuple[int, ...], *, tolerance: float = BOUNDARY_TOLERANCE) -> float:
-    """Return how many pixels apart boundary pixels of an image of `shape` may be and still match."""
+    """Return how many pixels apart boundary pixels of an image of `shape` may be to match."""
     return tolerance if tolerance >= 1 else math.ceil(tolerance * math.hypot(*shape))
 
 
