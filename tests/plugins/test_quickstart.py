@@ -104,14 +104,21 @@ def test_a_path_that_is_a_file_is_one_sentence_and_exit_1(tmp_path, capsys):
     assert re.fullmatch(r"tpo: .*file exists and holds no quickstart.*\n", capsys.readouterr().err)
 
 
+def do_little(patch):
+    """Let plans hold as little as makes a whole run."""
+    sizes = {"train": 8, "val": 1, "test": 2}
+    patch.setattr(planning, "SIZES", sizes)
+    patch.setattr(planning, "_LEAST_RECORDS", sizes)
+    patch.setattr(planning, "_LEAST_STEPS", 2)
+    patch.setattr(planning, "_LEAST_SCALE", 0.001)
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """Return the folder of a whole run with as little as possible of everything."""
+    """Return the folder and the figures of a whole run."""
     folder = tmp_path_factory.mktemp("quickstart") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning, "SIZES", {"train": 8, "val": 1, "test": 2})
-        patch.setattr(planning, "_LEAST_RECORDS", {"train": 8, "val": 1, "test": 2})
-        patch.setattr(planning, "_LEAST_STEPS", 2)
+        do_little(patch)
         metrics = quickstart(folder, budget=1, seed=3)
     return folder, metrics
 
@@ -142,9 +149,7 @@ def test_the_model_of_a_run_loads_and_answers(small):
 
 def test_a_run_that_was_cut_short_repeats_nothing(small, monkeypatch):
     folder, metrics = small
-    monkeypatch.setattr(planning, "SIZES", {"train": 8, "val": 1, "test": 2})
-    monkeypatch.setattr(planning, "_LEAST_RECORDS", {"train": 8, "val": 1, "test": 2})
-    monkeypatch.setattr(planning, "_LEAST_STEPS", 2)
+    do_little(monkeypatch)
     file = folder / "quickstart.json"
     state = json.loads(file.read_text())
     done = state["seconds"]

@@ -36,6 +36,8 @@ def progress_bar(
         rich.TimeElapsedColumn(),
         rich.TimeRemainingColumn(),
     )
-    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    bar = rich.Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with bar:
         task = bar.add_task(f"evaluating {what}", total=total)
         yield lambda done: bar.update(task, completed=done)

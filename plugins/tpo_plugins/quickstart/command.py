@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +33,9 @@ def run(
 
     Example: tpo quickstart --out runs/quickstart --budget 300
     """
+    # The libraries' own bars and deprecations, which a user can do nothing about, tear the display.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     from tpo_plugins.quickstart.run import quickstart
     from tpo_plugins.quickstart.show import Show
 

@@ -8,18 +8,19 @@ from typing import Any, Final
 from tpo_core.errors import InputError
 
 RECIPE: Final = "quickstart"
-SIZES: Final[dict[str, int]] = {"train": 800, "val": 20, "test": 160}
+SIZES: Final[dict[str, int]] = {"train": 800, "val": 20, "test": 120}
 """Records of a full quickstart's world; half are pictures, half videos."""
 
 # Seconds of a full quickstart on two CPU cores, which a budget scales.
 _FIXED: Final = 30.0
-_WORLD: Final = 15.0
-_EVALUATIONS: Final = 80.0
-_TRAINING: Final = 400.0
+_WORLD: Final = 10.0
+_EVALUATIONS: Final = 70.0
+_TRAINING: Final = 420.0
 FULL: Final = _FIXED + _WORLD + _EVALUATIONS + _TRAINING
 
 _LEAST_RECORDS: Final = {"train": 48, "val": 2, "test": 12}
 _LEAST_STEPS: Final = 4
+_LEAST_SCALE: Final = 0.02
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +58,7 @@ class Plan:
             raise InputError(f"seed is {seed}; expected 0 or more")
         scale = 1.0
         if budget is not None:
-            scale = min(max((budget - _FIXED) / (FULL - _FIXED), 0.02), 1.0)
+            scale = min(max((budget - _FIXED) / (FULL - _FIXED), _LEAST_SCALE), 1.0)
         sizes = {
             split: max(round(size * scale), _LEAST_RECORDS[split]) for split, size in SIZES.items()
         }

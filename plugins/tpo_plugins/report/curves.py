@@ -43,7 +43,9 @@ def loss_curves(log: Sequence[Mapping[str, Any]], *, stages: Sequence[str]) -> s
             panel.axvline(offsets[stage], color=style.RULE, lw=0.8, zorder=0)
         panel.set_title(term, fontsize=8.5, color=style.INK, loc="left")
         panel.set_xlim(0, whole)
-        panel.set_ylim(bottom=0)
+        highest = max((line[term] for line in log if term in line), default=0.0)
+        panel.set_ylim(0, 1.08 * highest or 1)
+        panel.yaxis.get_offset_text().set_fontsize(6)
     for panel in axes[len(terms) :]:
         panel.set_visible(False)
     return style.data_uri(figure)
