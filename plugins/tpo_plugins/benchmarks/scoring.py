@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tpo_core.evaluation import Score
+from tpo_core.evaluation.metrics.boxes import box_iou
 from tpo_core.evaluation.metrics.chat import exact_match
 from tpo_core.evaluation.metrics.masks import j_and_f
+from tpo_core.evaluation.metrics.moments import span_iou
 from tpo_core.records.schema import MaskTarget, RegionTarget, TemporalTarget
 from tpo_core.results import Box, MaskTrack, Moments, Result
 
@@ -27,7 +29,9 @@ Values = dict[str, float]
 
 def score_region(target: RegionTarget, result: Result | None) -> Values:
     """Return whether the box overlaps the true one by an IoU of 0.5 or more, and the IoU."""
-    iou = box_iou(result.xyxy, target.box) if isinstance(result, Box) else 0.0
+    iou = 0.0
+    if isinstance(result, Box):
+        iou = float(box_iou([result.xyxy], [target.box])[0])
     return {f"region_acc@{REGION_THRESHOLD}": float(iou >= REGION_THRESHOLD), "region_iou": iou}
 
 
@@ -36,7 +40,7 @@ def score_temporal(target: TemporalTarget, result: Result | None) -> Values:
     iou = 0.0
     if isinstance(result, Moments) and result.spans:
         first = result.spans[0]
-        iou = best_iou((first.start, first.end), target.spans)
+        iou = max(span_iou((first.start, first.end), span) for span in target.spans)
     hits = {f"temporal_r1@{limit}": float(iou >= limit) for limit in TEMPORAL_THRESHOLDS}
     return {**hits, "temporal_iou": iou}
 
@@ -93,26 +97,6 @@ def score_chat(truth: str, answer: Answer | None) -> Score:
     return Score(
         values={"qa_accuracy": (hit,)}, missing=int(not said.strip()), truth=truth, predicted=said
     )
-
-
-def box_iou(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the intersection over union of two xyxy boxes; 0 if either is empty."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    inner = max(width, 0.0) * max(height, 0.0)
-    areas = ((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return inner / (sum(areas) - inner) if inner else 0.0
-
-
-def best_iou(span: tuple[float, float], truth: Sequence[tuple[float, float]]) -> float:
-    """Return the intersection over union of a span with the nearest true one, in seconds."""
-
-    def iou(other: tuple[float, float]) -> float:
-        inner = max(min(span[1], other[1]) - max(span[0], other[0]), 0.0)
-        union = span[1] - span[0] + other[1] - other[0] - inner
-        return inner / union if inner else 0.0
-
-    return max(map(iou, truth))
 
 
 def _score(target: BaseModel, result: Result | None) -> Values:
