@@ -88,11 +88,12 @@ def load_model(
 def use_tree_attention(model: Any) -> None:
     """Let the decoder attend through `tpo_core.attention`, the vision tower through what it chose.
 
-    Models that must run eagerly (softcapped scores) keep that.
+    Models that must run eagerly (softcapped scores) or drop attention weights keep what they have.
     """
     register()
     text = model.config.get_text_config()
-    if text._attn_implementation == "sdpa":
+    has_dropout = bool(getattr(text, "attention_dropout", 0.0))
+    if text._attn_implementation == "sdpa" and not has_dropout:
         text._attn_implementation = TREE_ATTENTION
 
 
