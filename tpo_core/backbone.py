@@ -19,6 +19,7 @@ from tpo_core.records.schema import Message
 
 Strategy = Literal["tree", "prefix_cache", "single"]
 GroupName = Literal["vision", "connector", "llm"]
+VISUAL_GROUPS: tuple[GroupName, ...] = ("vision", "connector")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -239,6 +240,17 @@ class BackboneAdapter(nn.Module, ABC):
     @abstractmethod
     def parameter_group(self, name: GroupName) -> dict[str, nn.Parameter]:
         """Return the original parameters of a group by their names in `model`."""
+
+    def trains_visual(self) -> bool:
+        """Tell whether a parameter of vision tower or connector wants a gradient.
+
+        Asked in every step; an adapter may have a cheaper way to know.
+        """
+        return any(
+            parameter.requires_grad
+            for name in VISUAL_GROUPS
+            for parameter in self.parameter_group(name).values()
+        )
 
     @abstractmethod
     def lora_targets(self) -> list[str]:

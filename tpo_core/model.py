@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tpo_core.backbone import BackboneAdapter, GroupName, RenderedRecord, TokenEmbeddings
+from tpo_core.backbone import VISUAL_GROUPS, BackboneAdapter, RenderedRecord, TokenEmbeddings
 from tpo_core.batch import LM_TERM, Batch, Collator, SlotBatch
 from tpo_core.errors import InputError
 from tpo_core.feature_cache import FeatureCache
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from tpo_core.inference import Answer, Question
 
-VISUAL_GROUPS: tuple[GroupName, ...] = ("vision", "connector")
 HeadsArgument = Sequence[str] | Mapping[str, Mapping[str, Any] | None]
 
 
@@ -179,11 +178,7 @@ class TpoModel(nn.Module):
         """Run vision tower and connector, or take what they gave before."""
         if self._features is None:
             return self.backbone.encode(records)
-        if any(
-            parameter.requires_grad
-            for group in VISUAL_GROUPS
-            for parameter in self.backbone.parameter_group(group).values()
-        ):
+        if self.backbone.trains_visual():
             self._features.clear()
             return self.backbone.encode(records)
         return self._features.encode(records, self.backbone.encode)
@@ -192,15 +187,15 @@ class TpoModel(nn.Module):
         heads = self.head_by_task
         modules: dict[int, nn.Module] = {id(heads[t]): heads[t] for t in touch if t in heads}
         found = [p for module in modules.values() for p in module.parameters()]
-        base = {
-            id(p)
-            for group in VISUAL_GROUPS
-            for p in self.backbone.parameter_group(group).values()
-            if "media" in touch or LM_TERM in touch
-        }
-        for parameter in self.backbone.model.parameters():
-            if ("media" if id(parameter) in base else LM_TERM) in touch:
-                found.append(parameter)
+        if "media" in touch or LM_TERM in touch:
+            visual = {
+                id(parameter)
+                for group in VISUAL_GROUPS
+                for parameter in self.backbone.parameter_group(group).values()
+            }
+            for parameter in self.backbone.model.parameters():
+                if ("media" if id(parameter) in visual else LM_TERM) in touch:
+                    found.append(parameter)
         return [parameter for parameter in found if parameter.requires_grad]
 
     def prompt_embeddings(

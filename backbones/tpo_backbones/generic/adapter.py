@@ -135,6 +135,10 @@ class TransformersAdapter(BackboneAdapter):
         """Return the original parameters of a group by their names in `model`."""
         return {key: value for group, key, value in self.layout.groups() if group == name}
 
+    def trains_visual(self) -> bool:
+        """Tell whether a parameter of vision tower or connector wants a gradient."""
+        return self.layout.trains_visual()
+
     def lora_targets(self) -> list[str]:
         """Return the names of the plain linear layers below the decoder."""
         return self.layout.linear_layers()
@@ -287,9 +291,10 @@ class TransformersAdapter(BackboneAdapter):
         Batch statistics of a frozen tower (fast_vlm) must not move: it would differ when reloaded.
         """
         super().train(mode)
-        if mode and not any(p.requires_grad for p in self.parameter_group("vision").values()):
-            for name in self.layout.towers():
-                self.model.get_submodule(name).eval()
+        towers = [self.model.get_submodule(name) for name in self.layout.towers()] if mode else []
+        for tower in towers:
+            if not any(parameter.requires_grad for parameter in tower.parameters()):
+                tower.eval()
         return self
 
     def enable_gradient_checkpointing(self) -> None:
