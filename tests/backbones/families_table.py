@@ -1,4 +1,4 @@
-"""Write the table of families in docs/families.md from a run of the conformance kit.
+"""Write the table of families in docs/families.md and README from a run of the kit.
 
 python -m tests.backbones.families_table        # runs the kit, rewrites the table, prints it
 """
@@ -18,7 +18,8 @@ import pytest
 from tpo_backbones import families
 from tpo_core.backbone import Strategy
 
-PAGE = Path(__file__).parents[2] / "docs" / "families.md"
+_ROOT = Path(__file__).parents[2]
+PAGES = (_ROOT / "docs" / "families.md", _ROOT / "README.md")
 BEGIN, END = "<!-- families: begin -->", "<!-- families: end -->"
 _CLASS = re.compile(r"::Test_(\w+?)(?:_tied)?::")
 _HEADER = "| family | images | videos | branches share | kit | notes |\n|---|---|---|---|---|---|"
@@ -67,7 +68,7 @@ class Outcomes:
 
 
 def main() -> int:
-    """Run the kit and rewrite the page's table."""
+    """Run the kit and rewrite the pages' table."""
     from tests.backbones.tiny_families import FAMILIES, build
 
     outcomes = Outcomes()
@@ -82,10 +83,10 @@ def main() -> int:
         lines.append(row.line(f"{counts['passed']} passed{failed}"))
     refused = [f"- `{name}`: {reason}." for name, reason in sorted(families.REFUSED.items())]
     table = "\n".join([*lines, "", "Refused when loaded:", "", *refused])
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+    for path in PAGES:
+        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+        after = rest.partition(END)[2]
+        path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
     print(table)
     return int(any(counts["failed"] for counts in outcomes.by_family.values()))
 
