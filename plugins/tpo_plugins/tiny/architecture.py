@@ -44,6 +44,7 @@ TEXT: Final[dict[str, Any]] = {
     "num_key_value_heads": 6,
     "max_position_embeddings": 4096,
     "tie_word_embeddings": True,
+    "initializer_range": 0.05,
 }
 
 
@@ -73,6 +74,9 @@ def build_model(
         **ids,
     )
     model = LlavaOnevisionForConditionalGeneration(config)
+    # Keys start equal to queries, so that tokens of like content attend to each other at first.
+    for layer in model.model.language_model.layers:
+        layer.self_attn.k_proj.load_state_dict(layer.self_attn.q_proj.state_dict())
     model.generation_config.eos_token_id = ids["eos_token_id"]
     model.generation_config.pad_token_id = ids["pad_token_id"]
     return model

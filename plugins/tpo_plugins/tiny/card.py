@@ -29,15 +29,19 @@ Command: `python -m tpo_plugins.tiny.pretrain --seed {seed}` (`make tiny`).
 Data: the tiny world, version {world_version}, seed {seed}, train split only; it holds none of the
 colour-shape pairs that the test split asks about.
 
-Two rounds of:
+Steps of three kinds, some of them twice (the `RECIPE` of that module):
 
 1. The vision tower alone, on the world's dense labels: object or not, colour, shape, texture, size
    and box of the object that covers a patch, read by linear heads that are thrown away
-   ({seconds_vision} s).
-2. Projector and language model, the tower frozen, on captions and chat questions only: no box, no
-   time, no task token ({seconds_chat} s).
+   ({seconds[vision]} s).
+2. Projector and word embeddings: a patch's feature is drawn to the embeddings of the words for the
+   object it shows, and a linear head that is thrown away reads its box ({seconds[alignment]} s).
+3. Projector and language model, the tower frozen, on captions and chat questions only: no box, no
+   time, no task token ({seconds[chat]} s).
 
-Times are wall clock on {threads} thread(s) of a CPU that other work shared.
+Times are wall clock on a two-core CPU that other work shared. The steps of the shipped weights were
+run one by one (the command keeps what each made and goes on from there); a run from scratch starts
+from other random numbers and was not measured, so expect figures near these, not these.
 
 ## What it can do
 Exact match of chat answers (greedy), on fresh scenes of the same world:

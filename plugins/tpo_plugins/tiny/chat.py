@@ -44,6 +44,7 @@ class ChatSettings:
         weight_decay: Of AdamW.
         caption_weight: Weight of the captions' loss against that of the answers.
         start: Place in the split of the first scene.
+        crowd: Least and greatest number of objects in a scene; by default the world's own.
     """
 
     steps: int
@@ -54,6 +55,7 @@ class ChatSettings:
     weight_decay: float = 0.02
     caption_weight: float = 0.5
     start: int = 0
+    crowd: tuple[int, int] | None = None
 
 
 def train_chat(
@@ -87,7 +89,14 @@ def train_chat(
     noise = torch.Generator().manual_seed(seed)
     views = tuple(settings.mixture)
     streams = {
-        view: rows(seed, "train", view, questions=settings.questions, start=settings.start)
+        view: rows(
+            seed,
+            "train",
+            view,
+            questions=settings.questions,
+            start=settings.start,
+            crowd=settings.crowd,
+        )
         for view in views
     }
     averages: dict[str, float] = {}
@@ -113,7 +122,13 @@ def train_chat(
 
 
 def rows(
-    seed: int, split: Split, view: View, *, questions: int, start: int = 0
+    seed: int,
+    split: Split,
+    view: View,
+    *,
+    questions: int,
+    start: int = 0,
+    crowd: tuple[int, int] | None = None,
 ) -> Iterator[tuple[Row, Sample]]:
     """Rows of a view: the sample's chat questions, then a request for its caption.
 
@@ -123,12 +138,14 @@ def rows(
         view: How to show the scenes.
         questions: Chat questions of a row at most.
         start: Place of the first sample.
+        crowd: Least and greatest number of objects in a scene.
 
     Yields:
         Rows with their samples, without end.
     """
     media: MediaType = "video" if view == "video" else "image"
-    for sample in scene_stream(seed, split, start=start, media=media, chat=questions):
+    stream = scene_stream(seed, split, start=start, media=media, chat=questions, crowd=crowd)
+    for sample in stream:
         chat = [(b.question, b.answer) for b in sample.branches if not (b.targets or b.prompts)]
         chat.append((sample.caption.question, sample.caption.answer))
         yield (

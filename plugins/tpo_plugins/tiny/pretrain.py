@@ -10,8 +10,8 @@ import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -22,9 +22,11 @@ from torch import nn
 from transformers import (
     LlavaOnevisionForConditionalGeneration,
     LlavaOnevisionProcessor,
+    PreTrainedTokenizerFast,
 )
 
 from tpo_plugins.tiny import BACKBONE
+from tpo_plugins.tiny.alignment import AlignmentSettings, align_words
 from tpo_plugins.tiny.architecture import build_model, build_processor
 from tpo_plugins.tiny.card import write_card
 from tpo_plugins.tiny.chat import ChatSettings, measure_chat, train_chat
@@ -36,48 +38,53 @@ SEED = 1000
 """Seed of the world the weights are made from; other than 0, the default of worlds on disk."""
 _VOCABULARY = 768
 _SENTENCES_FROM = 400
-_SECOND_ROUND = 100_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """One round of both steps.
+Step = VisionSettings | AlignmentSettings | ChatSettings
 
-    Attributes:
-        vision: Settings of step 1, on the tower alone.
-        chat: Settings of step 2, on projector and language model.
-    """
-
-    vision: VisionSettings
-    chat: ChatSettings
-
-
-# The first round learns cheaply: frames in colour, and scenes shown as one-frame videos (37 tokens).
-# The second teaches the tower to tell shapes by form alone, and the language model whole videos and
-# pictures.
-ROUNDS: Final = (
-    Round(
-        vision=VisionSettings(steps=2500),
-        chat=ChatSettings(steps=600, rows={"glimpse": 12}, mixture={"glimpse": 1.0}),
+RECIPE: Final[tuple[Step, ...]] = (
+    VisionSettings(steps=2500),
+    VisionSettings(
+        steps=1600,
+        batch=20,
+        learning_rate=8e-4,
+        shape_weight=2.0,
+        coloured_shape_weight=2.0,
+        grey=0.25,
+        start=100_000,
     ),
-    Round(
-        vision=VisionSettings(
-            steps=1600,
-            batch=20,
-            learning_rate=8e-4,
-            shape_weight=2.0,
-            grey=0.25,
-            start=_SECOND_ROUND,
-        ),
-        chat=ChatSettings(
-            steps=600,
-            rows={"glimpse": 12, "image": 8, "video": 6},
-            mixture={"glimpse": 0.2, "image": 0.35, "video": 0.45},
-            learning_rate=1.2e-3,
-            start=_SECOND_ROUND,
-        ),
+    AlignmentSettings(painted=0.0, start=200_000),
+    # Scenes of few objects as one-frame videos of 37 tokens: cheap, and soon understood.
+    ChatSettings(
+        steps=450, rows={"glimpse": 12}, mixture={"glimpse": 1.0}, crowd=(2, 3), start=300_000
+    ),
+    ChatSettings(
+        steps=350,
+        rows={"glimpse": 12, "image": 8, "video": 6},
+        mixture={"glimpse": 0.5, "image": 0.25, "video": 0.25},
+        start=400_000,
+    ),
+    # The tower has learnt by now which shapes a colour never has. From here on shapes are learnt
+    # where colours tell nothing, so that it looks at the form and sees held-out pairs too.
+    VisionSettings(
+        steps=1000,
+        batch=24,
+        learning_rate=8e-4,
+        shape_weight=3.0,
+        coloured_shape_weight=0.0,
+        painted=0.6,
+        start=500_000,
+    ),
+    AlignmentSettings(steps=300, learning_rate=1e-3, start=600_000),
+    ChatSettings(
+        steps=400,
+        rows={"glimpse": 12, "image": 8, "video": 6},
+        mixture={"glimpse": 0.3, "image": 0.35, "video": 0.35},
+        learning_rate=1e-3,
+        start=700_000,
     ),
 )
+"""The steps the shipped weights were made with, in order."""
 
 
 def pretrain(
@@ -85,16 +92,16 @@ def pretrain(
     *,
     work: Path,
     seed: int = SEED,
-    rounds: Sequence[Round] = ROUNDS,
+    recipe: Sequence[Step] = RECIPE,
     scenes: int = 96,
 ) -> dict[str, Any]:
-    """Runs all rounds, measures, and writes the backbone.
+    """Runs all steps, measures, and writes the backbone.
 
     Args:
         output: Folder to write; replaced whole at the end if it exists.
         work: Folder that keeps what each step made; a later run of the same seed goes on there.
         seed: Seed of weights, world and order.
-        rounds: The rounds; by default those of the shipped weights.
+        recipe: The steps' settings in order, each of the three kinds at least once.
         scenes: How many pictures and how many videos of a split to measure on.
 
     Returns:
@@ -102,23 +109,13 @@ def pretrain(
     """
     tokenizer = train_tokenizer(world_sentences(seed), vocab_size=_VOCABULARY)
     model = build_model(tokenizer, seed=seed)
-    tower = model.model.vision_tower
-    place_positions(tower)
-    seconds = {"vision": 0.0, "chat": 0.0}
-    seen: dict[str, float] = {}
-    for number, settings in enumerate(rounds, start=1):
-        seen = _kept(
-            model,
-            work / f"{seed}-vision-{number}",
-            partial(train_tower, tower, seed=seed, settings=settings.vision),
-        )
-        told = _kept(
-            model,
-            work / f"{seed}-chat-{number}",
-            partial(train_chat, model, tokenizer, seed=seed, settings=settings.chat),
-        )
-        seconds["vision"] += seen.pop("seconds")
-        seconds["chat"] += told["seconds"]
+    place_positions(model.model.vision_tower)
+    figures: dict[str, dict[str, float]] = {}
+    seconds: Counter[str] = Counter()
+    for number, settings in enumerate(recipe, start=1):
+        kind, train = _step(model, tokenizer, settings, seed=seed)
+        figures[kind] = _kept(model, work / f"{seed}-{number}", train)
+        seconds[kind] += round(figures[kind].pop("seconds"))
     # Measured with the weights as they are stored.
     model.half().float()
     measure = partial(measure_chat, model, tokenizer, seed=seed, scenes=scenes)
@@ -127,14 +124,29 @@ def pretrain(
         "world_version": WORLD_VERSION,
         "parameters": sum(p.numel() for p in model.parameters()),
         "threads": torch.get_num_threads(),
-        "seconds_vision": round(seconds["vision"]),
-        "seconds_chat": round(seconds["chat"]),
-        "vision": seen,
+        "seconds": dict(seconds),
+        "vision": figures["vision"],
         "chat_val": measure(split="val"),
         "chat_test": measure(split="test"),
     }
     save_backbone(output, model, build_processor(tokenizer), metrics)
     return metrics
+
+
+def _step(
+    model: LlavaOnevisionForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
+    settings: Step,
+    *,
+    seed: int,
+) -> tuple[str, Callable[[], dict[str, float]]]:
+    """The kind of a step and the function that runs it."""
+    if isinstance(settings, VisionSettings):
+        tower = model.model.vision_tower
+        return "vision", partial(train_tower, tower, seed=seed, settings=settings)
+    if isinstance(settings, AlignmentSettings):
+        return "alignment", partial(align_words, model, tokenizer, seed=seed, settings=settings)
+    return "chat", partial(train_chat, model, tokenizer, seed=seed, settings=settings)
 
 
 def _kept(model: nn.Module, stem: Path, train: Callable[[], dict[str, float]]) -> dict[str, float]:

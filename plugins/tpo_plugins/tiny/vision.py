@@ -24,13 +24,14 @@ from torchvision.ops import box_iou
 from tpo_plugins.tiny.architecture import GRID, WIDTH
 from tpo_plugins.tiny.dense import VOCABULARIES, DenseLabels, dense_labels
 from tpo_plugins.tiny.schedule import cosine_schedule
-from tpo_plugins.world.attributes import Split
+from tpo_plugins.world.attributes import COLOURS, Split
 from tpo_plugins.world.render import render
 from tpo_plugins.world.sampling import sample_scene
 from tpo_plugins.world.scene import Rendering, Scene
 
 _LOG = logging.getLogger(__name__)
 _POOLED = GRID // 2
+_CLEARLY_OTHER, _BRIGHT = 55.0, 150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,10 @@ class VisionSettings:
         weight_decay: Of AdamW.
         box_weight: Weight of the L1 distance of boxes against the cross-entropies.
         shape_weight: Weight of the shape's cross-entropy against the others.
-        grey: Share of frames shown without colour, so that shapes are told from form alone.
+        coloured_shape_weight: The same where objects have colours of the world, so that a tower may
+            learn which shapes a colour never has instead of looking at the form.
+        grey: Share of frames shown without colour.
+        painted: Share of scenes whose objects have random colours that no word of the world names.
         start: Place in the split of the first scene.
     """
 
@@ -54,7 +58,9 @@ class VisionSettings:
     weight_decay: float = 0.02
     box_weight: float = 6.0
     shape_weight: float = 1.0
+    coloured_shape_weight: float = 1.0
     grey: float = 0.0
+    painted: float = 0.0
     start: int = 0
 
 
@@ -70,14 +76,14 @@ class DenseHeads(nn.Module):
         self.box = nn.Linear(width, 4)
 
     def loss(
-        self, features: Tensor, labels: DenseLabels, grey: Tensor, *, settings: VisionSettings
+        self, features: Tensor, labels: DenseLabels, strange: Tensor, *, settings: VisionSettings
     ) -> Tensor:
         """Sum of the terms, each a mean over its own cells.
 
         Args:
             features: [B, G * G, D].
             labels: Labels on the same grid.
-            grey: bool [B], frames without colour; their colours are not asked.
+            strange: bool [B], grey and painted frames; their colours are not asked.
             settings: Weights of the terms.
 
         Returns:
@@ -85,14 +91,16 @@ class DenseHeads(nn.Module):
         """
         shown = labels.objectness > 0
         seen = features[shown]
+        nameless = strange[:, None].expand_as(shown)[shown]
+        form, form_in_colour = settings.shape_weight, settings.coloured_shape_weight
+        weights = {name: torch.ones(len(seen)) for name in self.words}
+        weights["colour"] = (~nameless).float()
+        weights["shape"] = torch.where(nameless, form, form_in_colour)
         logits = self.objectness(features).squeeze(-1)
         loss: Tensor = F.binary_cross_entropy_with_logits(logits, labels.objectness)
         for name, head in self.words.items():
-            truth = labels.words[name]
-            if name == "colour":
-                truth = truth.masked_fill(grey[:, None], -100)
-            weight = settings.shape_weight if name == "shape" else 1.0
-            loss = loss + weight * F.cross_entropy(head(seen), truth[shown])
+            cost = F.cross_entropy(head(seen), labels.words[name][shown], reduction="none")
+            loss = loss + (weights[name] * cost).mean()
         distance = F.l1_loss(self.box(seen), labels.boxes[shown])
         return loss + settings.box_weight * distance
 
@@ -161,20 +169,19 @@ def train_tower(tower: nn.Module, *, seed: int, settings: VisionSettings) -> dic
     )
     schedule = cosine_schedule(optimizer, steps=settings.steps)
     noise = torch.Generator().manual_seed(seed)
-    batches = _batches(seed, "train", settings.batch, start=settings.start)
+    batches = labelled_frames(
+        seed, "train", settings.batch, start=settings.start, painted=settings.painted
+    )
     start, average = time.monotonic(), 0.0
     tower.train()
     for step in range(1, settings.steps + 1):
-        frames, patches, cells = next(batches)
+        frames, strange, patches, cells = next(batches)
         pixels = to_pixel_values(degrade(frames, noise))
-        grey = torch.zeros(len(frames), dtype=torch.bool)
-        if settings.grey:
-            grey = torch.rand(len(frames), generator=noise) < settings.grey
-            colourless = pixels.mean(dim=1, keepdim=True)
-            pixels = torch.where(grey[:, None, None, None], colourless, pixels)
+        pixels, grey = drain_colour(pixels, settings.grey, noise)
+        strange = strange | grey
         features = patch_features(tower, pixels)
-        loss = heads.loss(features, patches, grey, settings=settings)
-        loss = loss + heads.loss(pool(features), cells, grey, settings=settings)
+        loss = heads.loss(features, patches, strange, settings=settings)
+        loss = loss + heads.loss(pool(features), cells, strange, settings=settings)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -209,9 +216,9 @@ def measure_tower(
     """
     tower.eval()
     totals: dict[str, list[float]] = {}
-    stream = _batches(seed, split, 32)
+    stream = labelled_frames(seed, split, 32)
     for _ in range(batches):
-        frames, _, labels = next(stream)
+        frames, _, _, labels = next(stream)
         seen = pool(patch_features(tower, to_pixel_values(frames)))[labels.objectness > 0]
         for name, head in heads.words.items():
             truth = labels.words[name][labels.objectness > 0]
@@ -242,20 +249,53 @@ def degrade(frames: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(chosen, luma + chroma + grain, pixels).round().clamp(0, 255).to(torch.uint8)
 
 
-def _batches(
-    seed: int, split: Split, size: int, *, start: int = 0
-) -> Iterator[tuple[Tensor, DenseLabels, DenseLabels]]:
-    """Batches of frames with labels of patches and of pooled cells, without end."""
-    frames = _frames(seed, split, start)
+def drain_colour(
+    pixel_values: Tensor, share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Makes some frames grey.
+
+    Args:
+        pixel_values: [B, 3, H, W].
+        share: Chance of a frame to be made grey.
+        generator: Source of chance.
+
+    Returns:
+        The pixels, and bool [B], which frames are grey.
+    """
+    if not share:
+        return pixel_values, torch.zeros(len(pixel_values), dtype=torch.bool)
+    grey = torch.rand(len(pixel_values), generator=generator) < share
+    colourless = pixel_values.mean(dim=1, keepdim=True)
+    return torch.where(grey[:, None, None, None], colourless, pixel_values), grey
+
+
+def labelled_frames(
+    seed: int, split: Split, size: int, *, start: int = 0, painted: float = 0.0
+) -> Iterator[tuple[Tensor, Tensor, DenseLabels, DenseLabels]]:
+    """Batches of frames with labels of patches and of pooled cells.
+
+    Args:
+        seed: Seed of the world.
+        split: The split.
+        size: Frames of a batch.
+        start: Place in the split of the first scene.
+        painted: Share of scenes whose objects have random colours that no word of the world names.
+
+    Yields:
+        Frames, uint8 [B, 3, H, W]; whether each is painted, bool [B]; the labels on both grids.
+    """
+    frames = _frames(seed, split, start, painted)
     while True:
-        drawn = [next(frames) for _ in range(size)]
+        drawn, strange = zip(*(next(frames) for _ in range(size)), strict=True)
         pixels = np.stack([rendering.frames[row] for _, rendering, _, row in drawn])
         patches, cells = dense_labels(drawn, grid=GRID), dense_labels(drawn, grid=_POOLED)
-        yield torch.from_numpy(pixels), patches, cells
+        yield torch.from_numpy(pixels), torch.tensor(strange), patches, cells
 
 
-def _frames(seed: int, split: Split, start: int) -> Iterator[tuple[Scene, Rendering, int, int]]:
-    """Single pictures, and a few frames of every video, of a split."""
+def _frames(
+    seed: int, split: Split, start: int, painted: float
+) -> Iterator[tuple[tuple[Scene, Rendering, int, int], bool]]:
+    """Single pictures, a few frames of every fourth scene as a video, and if they are painted."""
     rng = np.random.default_rng(seed + start)
     index = start
     while True:
@@ -264,7 +304,19 @@ def _frames(seed: int, split: Split, start: int) -> Iterator[tuple[Scene, Render
         )
         count = min(3, scene.frames)
         times = [int(time) for time in rng.choice(scene.frames, size=count, replace=False)]
-        rendering = render(scene, times)
+        strange = bool(painted) and bool(rng.random() < painted)
+        paints = [_nameless_colour(rng) for _ in scene.objects] if strange else None
+        rendering = render(scene, times, paints=paints)
         for row, when in enumerate(times):
-            yield scene, rendering, when, row
+            yield (scene, rendering, when, row), strange
         index += 1
+
+
+def _nameless_colour(rng: np.random.Generator) -> tuple[int, int, int]:
+    """A bright enough colour, clearly other than every colour of the world."""
+    named = np.asarray(list(COLOURS.values()))
+    while True:
+        colour = rng.integers(0, 256, 3)
+        apart = np.linalg.norm(named - colour, axis=1).min()
+        if apart > _CLEARLY_OTHER and colour.max() > _BRIGHT:
+            return int(colour[0]), int(colour[1]), int(colour[2])

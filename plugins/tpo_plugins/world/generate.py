@@ -86,7 +86,13 @@ class WorldSummary:
 
 
 def draw_sample(
-    *, seed: int, split: Split, index: int, media: MediaType | None = None, chat: int = 2
+    *,
+    seed: int,
+    split: Split,
+    index: int,
+    media: MediaType | None = None,
+    chat: int = 2,
+    crowd: tuple[int, int] | None = None,
 ) -> Sample:
     """Draws one sample; the same arguments give the same sample.
 
@@ -96,11 +102,12 @@ def draw_sample(
         index: Place in the split.
         media: "image" or "video"; by default images at even places, videos at odd ones.
         chat: How many chat questions to ask at most.
+        crowd: Least and greatest number of objects, at least 2; by default the sampler's own.
 
     Returns:
         The sample.
     """
-    scene = sample_scene(seed=seed, split=split, index=index, media=media)
+    scene = sample_scene(seed=seed, split=split, index=index, media=media, crowd=crowd)
     rendering = render(scene)
     rng = np.random.default_rng([seed, SPLITS.index(split), index, _QUESTIONS_SALT])
     if scene.media == "image":
@@ -127,6 +134,7 @@ def scene_stream(
     stop: int | None = None,
     media: MediaType | None = None,
     chat: int = 2,
+    crowd: tuple[int, int] | None = None,
 ) -> Iterator[Sample]:
     """Samples of a split in order, in memory.
 
@@ -137,13 +145,14 @@ def scene_stream(
         stop: Place after the last one; without it the stream never ends.
         media: "image" or "video" for samples of that type only; by default both in turn.
         chat: How many chat questions to ask of a sample at most.
+        crowd: Least and greatest number of objects, at least 2; by default the sampler's own.
 
     Yields:
         The samples.
     """
     index = start
     while stop is None or index < stop:
-        yield draw_sample(seed=seed, split=split, index=index, media=media, chat=chat)
+        yield draw_sample(seed=seed, split=split, index=index, media=media, chat=chat, crowd=crowd)
         index += 1
 
 

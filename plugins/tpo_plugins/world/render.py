@@ -14,12 +14,18 @@ from tpo_plugins.world.shapes import shading, stencil
 _GRID = np.linspace(-0.5, 0.5, SIDE, dtype=np.float32)
 
 
-def render(scene: Scene, times: Sequence[int] | None = None) -> Rendering:
+def render(
+    scene: Scene,
+    times: Sequence[int] | None = None,
+    *,
+    paints: Sequence[tuple[int, int, int]] | None = None,
+) -> Rendering:
     """Draws a scene.
 
     Args:
         scene: The scene.
         times: Frames to draw, in this order; by default all.
+        paints: An RGB colour for each object, 0..255, in place of its own colours.
 
     Returns:
         The frames with the owner of each pixel, the whole boxes and the visible fractions.
@@ -41,7 +47,8 @@ def render(scene: Scene, times: Sequence[int] | None = None) -> Rendering:
             left, top = item.corners[time]
             area = (slice(top, top + item.side), slice(left, left + item.side))
             coverage = stencil(item.shape, item.side)
-            paint = np.asarray(COLOURS[item.colours[time]], np.float32)
+            colour = COLOURS[item.colours[time]] if paints is None else paints[index]
+            paint = np.asarray(colour, np.float32)
             pattern = shading(item.texture, item.side)[..., None] * paint
             frame[area] += coverage[..., None] * (pattern - frame[area])
             owner[row][area][coverage > 0.5] = index

@@ -25,7 +25,14 @@ _LONGEST_OCCLUSION = 4
 _TARGETS = 2
 
 
-def sample_scene(*, seed: int, split: Split, index: int, media: MediaType | None = None) -> Scene:
+def sample_scene(
+    *,
+    seed: int,
+    split: Split,
+    index: int,
+    media: MediaType | None = None,
+    crowd: tuple[int, int] | None = None,
+) -> Scene:
     """Draws the scene of a place in a split; the same arguments give the same scene.
 
     Objects differ from each other in at least one attribute. In the test split the first drawn
@@ -36,6 +43,7 @@ def sample_scene(*, seed: int, split: Split, index: int, media: MediaType | None
         split: The split.
         index: Place in the split; it does not depend on the split's size.
         media: "image" or "video"; by default images at even places, videos at odd ones.
+        crowd: Least and greatest number of objects; by default 3 to 6 in images, 2 to 5 in videos.
 
     Returns:
         The scene.
@@ -45,6 +53,8 @@ def sample_scene(*, seed: int, split: Split, index: int, media: MediaType | None
     frames = 1 if media == "image" else int(rng.integers(8, 17))
     in_image, in_video = rng.integers(3, 7), rng.choice((2, 3, 4, 5), p=(0.2, 0.4, 0.3, 0.1))
     count = int(in_image if media == "image" else in_video)
+    if crowd is not None:
+        count = min(max(count, crowd[0]), crowd[1])
     changer = int(rng.integers(1, count)) if media == "video" and rng.random() < 0.45 else None
     objects: list[SceneObject] = []
     for order in range(count):

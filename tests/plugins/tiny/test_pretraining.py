@@ -10,14 +10,16 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from tpo_plugins.tiny.alignment import AlignmentSettings, align_words, word_ids
 from tpo_plugins.tiny.architecture import GRID, build_model, build_processor
 from tpo_plugins.tiny.chat import ChatSettings, predictions, rows, train_chat
 from tpo_plugins.tiny.dense import VOCABULARIES, dense_labels
 from tpo_plugins.tiny.packing import pack, visual_tokens
-from tpo_plugins.tiny.pretrain import Round, pretrain
+from tpo_plugins.tiny.pretrain import pretrain, world_sentences
 from tpo_plugins.tiny.tokenizer import train_tokenizer
-from tpo_plugins.tiny.vision import VisionSettings, pool
+from tpo_plugins.tiny.vision import VisionSettings, drain_colour, labelled_frames, pool
 from tpo_plugins.world import draw_sample
+from tpo_plugins.world.attributes import COLOURS
 
 CHAT = ChatSettings(
     steps=3,
@@ -116,7 +118,58 @@ def test_dense_labels_name_the_object_a_cell_shows_most_of(grid: int) -> None:
     assert shown > 0
 
 
-def test_step_two_trains_all_but_the_tower(tokenizer) -> None:
+def test_word_ids_are_the_words_in_and_at_the_head_of_a_sentence() -> None:
+    tokenizer = train_tokenizer(world_sentences(0), vocab_size=768)
+    ids = word_ids(tokenizer)
+    for name, vocabulary in VOCABULARIES.items():
+        within, at_head = ([tokenizer.decode([i]) for i in form] for form in ids[name])
+        assert within == [f" {word}" for word in vocabulary]
+        assert at_head == [word.capitalize() for word in vocabulary]
+
+
+def test_word_ids_refuse_a_vocabulary_without_the_words(tokenizer) -> None:
+    with pytest.raises(ValueError, match="a colour word takes several tokens"):
+        word_ids(tokenizer)
+
+
+def test_alignment_trains_projector_and_word_embeddings_alone() -> None:
+    tokenizer = train_tokenizer(world_sentences(0), vocab_size=768)
+    model = build_model(tokenizer, seed=0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    align_words(model, tokenizer, seed=0, settings=AlignmentSettings(steps=2, batch=4))
+    after = model.state_dict()
+    changed = {name for name in after if not torch.equal(after[name], before[name])}
+    projector = {name for name in after if "multi_modal_projector" in name}
+    assert changed == projector | {"model.language_model.embed_tokens.weight", "lm_head.weight"}
+    words = torch.cat([ids for forms in word_ids(tokenizer).values() for ids in forms])
+    moved = (after["lm_head.weight"] != before["lm_head.weight"]).any(dim=1)
+    assert moved.nonzero().squeeze(1).tolist() == sorted(words.tolist())
+
+
+def test_drain_colour_makes_the_chosen_frames_grey_and_keeps_the_others() -> None:
+    pixels = torch.rand(40, 3, 4, 4)
+    drained, grey = drain_colour(pixels, 0.5, torch.Generator().manual_seed(0))
+    assert 5 < grey.sum() < 35
+    torch.testing.assert_close(drained[~grey], pixels[~grey])
+    torch.testing.assert_close(
+        drained[grey], pixels[grey].mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    )
+
+
+def test_painted_frames_show_no_colour_of_the_world() -> None:
+    stream = labelled_frames(0, "train", 12, painted=0.5)
+    frames, strange, patches, _ = next(stream)
+    assert 0 < strange.sum() < 12
+    inside = (patches.objectness > 0).reshape(12, GRID, 1, GRID, 1)
+    inside = inside.expand(-1, -1, 8, -1, 8).reshape(12, 96, 96)
+    named = torch.tensor(list(COLOURS.values())).float()
+    for frame, painted, shown in zip(frames, strange, inside, strict=True):
+        pixels = frame.float().permute(1, 2, 0)[shown]
+        near = (torch.cdist(pixels, named).amin(dim=1) < 12).float().mean()
+        assert (near > 0.1) != bool(painted)
+
+
+def test_chat_training_trains_all_but_the_tower(tokenizer) -> None:
     model = build_model(tokenizer, seed=0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     train_chat(model, tokenizer, seed=0, settings=CHAT)
@@ -130,11 +183,14 @@ def test_step_two_trains_all_but_the_tower(tokenizer) -> None:
 
 def test_pretraining_writes_a_folder_that_loads_in_fp32(tmp_path: Path) -> None:
     output, work = tmp_path / "backbone", tmp_path / "work"
-    rounds = (
-        Round(vision=VisionSettings(steps=2, batch=4), chat=CHAT),
-        Round(vision=VisionSettings(steps=1, batch=4, grey=0.5, start=50), chat=CHAT),
+    recipe = (
+        VisionSettings(steps=2, batch=4),
+        AlignmentSettings(steps=2, batch=4, painted=0.0),
+        CHAT,
+        VisionSettings(steps=1, batch=4, grey=0.5, painted=0.5, start=50),
+        CHAT,
     )
-    metrics = pretrain(output, work=work, seed=3, rounds=rounds, scenes=8)
+    metrics = pretrain(output, work=work, seed=3, recipe=recipe, scenes=8)
     model = AutoModelForImageTextToText.from_pretrained(output)
     assert model.dtype == torch.float32
     assert metrics == json.loads((output / "metrics.json").read_text())
@@ -142,9 +198,9 @@ def test_pretraining_writes_a_folder_that_loads_in_fp32(tmp_path: Path) -> None:
     assert f"| qa | {metrics['chat_val']['qa']:.3f} |" in (output / "README.md").read_text()
     assert AutoProcessor.from_pretrained(output).tokenizer.chat_template
     # An interrupted run goes on from the steps that are kept, and ends with the same weights.
-    (work / "3-chat-2.json").unlink()
-    (work / "3-vision-1.json").write_text(json.dumps({"seconds": 5000}))
-    again = pretrain(tmp_path / "again", work=work, seed=3, rounds=rounds, scenes=8)
-    assert again["seconds_vision"] >= 5000
+    (work / "3-5.json").unlink()
+    (work / "3-1.json").write_text(json.dumps({"seconds": 5000}))
+    again = pretrain(tmp_path / "again", work=work, seed=3, recipe=recipe, scenes=8)
+    assert again["seconds"]["vision"] >= 5000
     weights = [folder / "model.safetensors" for folder in (output, tmp_path / "again")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
