@@ -91,7 +91,7 @@ def train_stage(sam: Any, stage: Stage, *, seed: int) -> None:
         clips.frames.copy_(degrade(clips.frames.flatten(0, 1), noise).view_as(clips.frames))
         loss, iou = clip_loss(unroll(sam, clips), clips.masks)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         nn.utils.clip_grad_norm_(sam.parameters(), 1.0)
         optimizer.step()
         schedule.step()
