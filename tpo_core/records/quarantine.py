@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tpo_core.errors import InputError, RecordError
 
@@ -99,6 +101,21 @@ class Quarantine:
                 f"the {self.limit:.1%} allowed, the last one {last}; run `tpo inspect` on the "
                 "data, then mend it or raise the limit"
             )
+
+    def state(self) -> dict[str, Any]:
+        """Return everything counted so far as plain JSON values."""
+        return {
+            "seen": self.seen,
+            "bad": self.bad,
+            "clipped": self.clipped,
+            "entries": [asdict(sample) for sample in self.entries.values()],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned, in place of what was counted."""
+        self.seen, self.bad, self.clipped = state["seen"], state["bad"], state["clipped"]
+        samples = [BadSample(**entry) for entry in state["entries"]]
+        self.entries = {(sample.path, sample.line): sample for sample in samples}
 
     def reasons(self) -> dict[str, int]:
         """Count bad records by reason, the most frequent first."""

@@ -22,7 +22,7 @@ from tpo_core.training.groups import select
 from tpo_core.training.log import Progress, RunLog, Silent
 from tpo_core.training.recipe import Recipe, Stage, load_recipe
 from tpo_core.training.state import load_state, save_state, training_state, write_json
-from tpo_core.training.trainer import StageTrainer, checkpoints
+from tpo_core.training.trainer import COUNTERS_FILE, StageTrainer, checkpoints
 
 RECIPE_FILE = "recipe.json"
 FINAL_FILE = "final.safetensors"
@@ -100,6 +100,9 @@ def train(
         folder = output / "stages" / f"{number + 1}_{stage.name}"
         if resume and (folder / FINAL_FILE).exists():
             load_state(model, folder / FINAL_FILE)
+            if ranks.is_main_process:
+                values = json.loads((folder / COUNTERS_FILE).read_text(encoding="utf-8"))
+                quarantine.restore(values["quarantine"])
             show.note(f"stage {stage.name} was done already")
             continue
         _run_stage(recipe, number, model, folder, log, show, quarantine, resume=resume)
@@ -153,7 +156,9 @@ def _run_stage(
     if trainer.is_world_process_zero():
         log.rewind(stage.name, int(found[-1].name.rpartition("-")[2]) if found else 0)
     trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
+    counters = trainer.counters()
     if trainer.is_world_process_zero():
+        write_json(folder / COUNTERS_FILE, counters)
         save_state(training_state(model), folder / FINAL_FILE)
         for checkpoint in checkpoints(folder):
             shutil.rmtree(checkpoint, ignore_errors=True)

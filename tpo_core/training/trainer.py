@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections import Counter
@@ -24,9 +25,10 @@ from tpo_core.records.quarantine import Quarantine
 from tpo_core.training.data import StageData
 from tpo_core.training.groups import GradientProof, TrainedGroup
 from tpo_core.training.log import Progress, RunLog
-from tpo_core.training.state import load_state, save_state, training_state
+from tpo_core.training.state import load_state, save_state, training_state, write_json
 
 STATE_FILE = "state.safetensors"
+COUNTERS_FILE = "counters.json"
 
 
 class StageTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
@@ -198,6 +200,24 @@ class StageTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
         self.run_log.write(entry)
         self.show.step(self.state.global_step, entry)
 
+    def counters(self) -> dict[str, Any]:
+        """Return what all ranks counted; every rank must call this."""
+        ranks = gather_object([self.quarantine.state()])
+        quarantine = {key: sum(rank[key] for rank in ranks) for key in ("seen", "bad", "clipped")}
+        quarantine["entries"] = [entry for rank in ranks for entry in rank["entries"]]
+        return {
+            "seen": self._gathered(self.seen),
+            "skipped": self._gathered(self.skipped),
+            "quarantine": quarantine,
+        }
+
+    def _restore_counters(self, path: Path) -> None:
+        """Go on counting where a checkpoint was; the main rank takes the sums."""
+        if self.is_world_process_zero():
+            values = json.loads(path.read_text(encoding="utf-8"))
+            self.seen, self.skipped = Counter(values["seen"]), Counter(values["skipped"])
+            self.quarantine.restore(values["quarantine"])
+
     def _gathered(self, counter: Counter[str]) -> dict[str, int]:
         total: Counter[str] = Counter()
         for part in gather_object([dict(counter)]):
@@ -214,6 +234,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
         output = Path(self.args.output_dir)
         name = f"checkpoint-{self.state.global_step}"
         self._staging = output / ".staging"
+        counters = self.counters()
         try:
             if self.is_world_process_zero():
                 shutil.rmtree(self._staging, ignore_errors=True)
@@ -222,6 +243,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if self.is_world_process_zero():
+                write_json(self._staging / name / COUNTERS_FILE, counters)
                 _sync(self._staging / name)
                 shutil.rmtree(output / name, ignore_errors=True)
                 os.replace(self._staging / name, output / name)
@@ -248,6 +270,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
             self.accelerator.unwrap_model(model or self.model),
             Path(resume_from_checkpoint) / STATE_FILE,
         )
+        self._restore_counters(Path(resume_from_checkpoint) / COUNTERS_FILE)
 
 
 class _Watcher(TrainerCallback):  # type: ignore[misc]  # transformers is untyped

@@ -110,7 +110,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(
     with pytest.raises(CheckpointError, match="checkpoint-2 stays whole; free space"):
         train(recipe, output=tmp_path, model=make_model())
     stage = tmp_path / "stages" / "1_only"
-    assert sorted(path.name for path in stage.iterdir()) == ["checkpoint-2"]
+    assert [path.name for path in stage.iterdir()] == ["checkpoint-2"]
     monkeypatch.undo()
     resumed = train(recipe, output=tmp_path, resume=True, model=make_model(seed=5))
     whole = train(recipe, output=tmp_path / "whole", model=make_model())
