@@ -45,7 +45,7 @@ def main() -> None:
         states = adapter(packed, adapter.encode([record]))
         loss = F.cross_entropy(adapter.logits(states[positions]), ids)
         loss.backward()
-        return float(loss)
+        return float(loss.detach())
 
     rows = [torch.cat([record.prefix_ids, b.ids]) for b in record.branches]
     length = max(map(len, rows))
@@ -68,7 +68,7 @@ def main() -> None:
         )  # fmt: skip
         loss = F.cross_entropy(out.logits[:, :-1].flatten(0, 1), target[:, 1:].flatten())
         loss.backward()
-        return float(loss)
+        return float(loss.detach())
 
     one, two = ours(), theirs()
     assert abs(one - two) < 1e-5, f"losses differ: {one} and {two}"
