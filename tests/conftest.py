@@ -37,7 +37,7 @@ def make_model(random_llava: Path) -> Callable[..., Any]:
     def make(*heads: str, seed: int = 0, **options: Any) -> Any:
         import torch
 
-        from tpo_core.model import attach
+        from tpo_core.build import attach
 
         torch.manual_seed(seed)
         return attach(str(random_llava), heads or ("region", "temporal"), device="cpu", **options)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tpo_core import errors
     from tpo_core.backbone import BackboneAdapter
+    from tpo_core.build import attach, from_pretrained
     from tpo_core.errors import (
         CheckpointError,
         InputError,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from tpo_core.head import TaskHead
     from tpo_core.hookspecs import hookimpl
     from tpo_core.inference import Answer, Question
-    from tpo_core.model import attach, from_pretrained
     from tpo_core.registry import (
         list_backbones,
         list_benchmarks,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 _NAMES_OF = {
     "backbone": ("BackboneAdapter",),
+    "build": ("attach", "from_pretrained"),
     "errors": (
         "CheckpointError",
         "InputError",
@@ -61,7 +62,6 @@ _NAMES_OF = {
     "head": ("TaskHead",),
     "hookspecs": ("hookimpl",),
     "inference": ("Answer", "Question"),
-    "model": ("attach", "from_pretrained"),
     "registry": ("list_backbones", "list_benchmarks", "list_datasets", "list_heads", "plugins"),
     "specs": ("BackboneSpec", "BenchmarkSpec", "DatasetSpec", "HeadSpec"),
     "tokens": ("TaskToken",),

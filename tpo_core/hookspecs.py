@@ -77,7 +77,7 @@ def tpo_after_attach(model: object) -> None:
     """Look at, or change in place, the model that was just attached; an exception vetoes it.
 
     Args:
-        model: The `tpo_core.model` object that `attach` is about to return.
+        model: The `tpo_core.model.TpoModel` that `attach` is about to return.
 
     Raises:
         Exception: Any, to veto; the user sees it with the plugin's name.

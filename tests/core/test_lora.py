@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from tests.backbones.tiny_families import write
 from tpo_core.batch import pack
+from tpo_core.build import attach, from_pretrained
 from tpo_core.lora import LoraSettings, base_state_dict, is_lora, is_token_row
-from tpo_core.model import attach, from_pretrained
 from tpo_core.records.schema import Message
 
 HEADS = {"region": {}, "temporal": {"width": 16}}

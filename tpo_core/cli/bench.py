@@ -29,7 +29,7 @@ def run(
     Example: tpo bench runs/quickstart/model --frames 16 --size 96
     """
     from tpo_core.bench import bench
-    from tpo_core.model import from_pretrained
+    from tpo_core.build import from_pretrained
 
     with redirect_stdout(sys.stderr):
         rows = bench(

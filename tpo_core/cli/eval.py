@@ -34,8 +34,8 @@ def run(
 
     Example: tpo eval tiny_world --model runs/quickstart/model --data runs/quickstart/world
     """
+    from tpo_core.build import from_pretrained
     from tpo_core.evaluation import evaluate, writable_folder
-    from tpo_core.model import from_pretrained
     from tpo_core.registry import get_benchmark
 
     get_benchmark(benchmark)

@@ -62,7 +62,7 @@ def run(
     boxes = [parse_box(text) for text in box or []]
     if not Path(media).exists():
         raise MediaError(f"{media} does not exist; check the path")
-    from tpo_core.model import from_pretrained
+    from tpo_core.build import from_pretrained
 
     with redirect_stdout(sys.stderr):
         answer = from_pretrained(model).predict(

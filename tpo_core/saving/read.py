@@ -12,11 +12,12 @@ from torch import Tensor
 
 from tpo_core import registry
 from tpo_core.backbone import BackboneAdapter
+from tpo_core.build import assemble
 from tpo_core.errors import CheckpointError, InputError, UnknownName
 from tpo_core.head import TaskHead
 from tpo_core.loading import load_backbone
 from tpo_core.lora import LoraSettings
-from tpo_core.model import Origin, TpoModel, assemble
+from tpo_core.model import Origin, TpoModel
 from tpo_core.saving import config as names
 from tpo_core.saving.config import SavedConfig, read_config
 from tpo_core.saving.hub import fetch

@@ -14,8 +14,9 @@ import torch
 from accelerate import PartialState
 from transformers import TrainingArguments, set_seed
 
+from tpo_core.build import attach
 from tpo_core.errors import CheckpointError, InputError
-from tpo_core.model import TpoModel, attach
+from tpo_core.model import TpoModel
 from tpo_core.records.quarantine import Quarantine
 from tpo_core.training.data import StageData
 from tpo_core.training.groups import select

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from tpo_core.batch import LM_TERM, Batch
-from tpo_core.errors import CheckpointError, UnknownName
+from tpo_core.batch import Batch
+from tpo_core.errors import CheckpointError
 from tpo_core.losses import TermLog, add_counts, reduce_counts, weighted_total
 from tpo_core.model import TpoModel
 from tpo_core.records.quarantine import Quarantine
@@ -26,6 +26,7 @@ from tpo_core.training.data import StageData
 from tpo_core.training.groups import GradientProof, TrainedGroup
 from tpo_core.training.log import Progress, RunLog
 from tpo_core.training.state import load_state, save_state, training_state, write_json
+from tpo_core.training.terms import term_weights, touched, weightless
 
 STATE_FILE = "state.safetensors"
 COUNTERS_FILE = "counters.json"
@@ -68,7 +69,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
             model=model,
             args=args,
             train_dataset=data,
-            data_collator=model.collator(silent=_weightless(self.weights)),
+            data_collator=model.collator(silent=weightless(self.weights)),
             callbacks=[_Watcher(self)],
         )
         # Our loss is divided by the items of the whole step already.
@@ -299,46 +300,6 @@ class _Watcher(TrainerCallback):  # type: ignore[misc]  # transformers is untype
         """A stage shorter than the proof's patience must have proven its groups by its end."""
         if self.proof.steps:
             self.proof.require_all()
-
-
-def touched(present: list[str], *, everything: bool) -> tuple[str, ...]:
-    """Return the parts whose parameters must get a gradient in every micro-batch of a step.
-
-    A head that any rank or micro-batch uses gets at least a zero gradient on all, so that
-    collectives match and the optimizer does the same however the step was split; a head nobody uses
-    gets none.
-
-    Args:
-        present: Terms with items in this step, anywhere.
-        everything: Whether other ranks exist, so that the backbone's parts matter too.
-    """
-    tasks = tuple(dict.fromkeys(name.partition("/")[0] for name in present if "/" in name))
-    if not everything:
-        return tasks
-    return tasks + tuple(name for name in (LM_TERM, "media") if name in present)
-
-
-def term_weights(model: TpoModel, by_stage: Mapping[str, float]) -> dict[str, float]:
-    """Multiply the heads' own weights with a stage's, given by term or by task.
-
-    Raises:
-        UnknownName: A key is neither a term nor a task of the model.
-    """
-    weights = model.loss_weights()
-    known = {*weights, *(name.partition("/")[0] for name in weights)}
-    for key in by_stage:
-        if key not in known:
-            raise UnknownName("loss term", key, known)
-    return {
-        name: weight * by_stage.get(name, by_stage.get(name.partition("/")[0], 1.0))
-        for name, weight in weights.items()
-    }
-
-
-def _weightless(weights: Mapping[str, float]) -> set[str]:
-    """Return the tasks none of whose terms weighs anything: running their heads would be waste."""
-    terms = {name.partition("/")[0] for name in weights if "/" in name}
-    return terms - {name.partition("/")[0] for name, weight in weights.items() if weight}
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -123,7 +123,7 @@ def evaluate_before(job: Job) -> None:
     """
     from transformers import set_seed
 
-    from tpo_core.model import attach
+    from tpo_core.build import attach
 
     recipe = job.recipe()
     set_seed(recipe.seed)
@@ -142,7 +142,7 @@ def train_model(job: Job) -> None:
 
 def evaluate_after(job: Job) -> None:
     """Evaluate the model as it was saved."""
-    from tpo_core.model import from_pretrained
+    from tpo_core.build import from_pretrained
 
     _evaluate(job, from_pretrained(str(job.model)), when="after")
 

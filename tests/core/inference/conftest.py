@@ -16,7 +16,7 @@ from tpo_core.media.write import write_video
 def model(tmp_path_factory):
     """Region and temporal heads on a random tiny backbone, its adapter not at rest."""
     from tests.backbones.tiny_families import write
-    from tpo_core.model import attach
+    from tpo_core.build import attach
 
     folder = write("llava_onevision", tmp_path_factory.mktemp("inference"))
     torch.manual_seed(0)

@@ -9,9 +9,9 @@ import torch
 
 from tests.backbones.tiny_families import write
 from tests.heads.mask_samples import write_golden_sam2
+from tpo_core.build import attach, from_pretrained
 from tpo_core.inference import Question, predict_batch
 from tpo_core.media.open import open_media
-from tpo_core.model import attach, from_pretrained
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tpo_core.model import attach
+from tpo_core.build import attach
 
 HEADS = {"region": {"activation": "none"}, "temporal": {"width": 16}}
 

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.core.saving.samples import HEADS, build, differing, train_connector
+from tpo_core.build import attach, from_pretrained
 from tpo_core.errors import InputError
-from tpo_core.model import attach, from_pretrained
 from tpo_core.saving import load, save
 
 

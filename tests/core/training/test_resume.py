@@ -26,7 +26,7 @@ STAGES = [
 
 RUN = """
 import sys, time, torch
-from tpo_core.model import attach
+from tpo_core.build import attach
 from tpo_core.training.log import Silent
 from tpo_core.training.recipe import Recipe
 from tpo_core.training.run import train

@@ -15,7 +15,7 @@ from tpo_core.training.data import StageData
 from tpo_core.training.groups import GradientProof, parameter_groups, select, table
 from tpo_core.training.recipe import Recipe
 from tpo_core.training.run import arguments
-from tpo_core.training.trainer import term_weights, touched
+from tpo_core.training.terms import term_weights, touched
 
 
 @pytest.fixture(scope="module")

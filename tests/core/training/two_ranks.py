@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from tpo_core.model import attach
+from tpo_core.build import attach
 from tpo_core.training import trainer as trainer_module
 from tpo_core.training.recipe import Recipe
 from tpo_core.training.run import train
