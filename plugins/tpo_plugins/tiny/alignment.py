@@ -10,7 +10,9 @@ many times more steps before its attention finds the object a question is about.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +28,12 @@ from tpo_plugins.tiny.vision import (
     pool,
     to_pixel_values,
 )
+
+PLACES: Final[dict[str, tuple[str, ...]]] = {
+    "column": ("left", "middle", "right"),
+    "row": ("top", "middle", "bottom"),
+}
+"""Words for the thirds of a picture, across and down; the axes of a box's centre in order."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,11 +54,11 @@ class AlignmentSettings:
         start: Place in the split of the first scene.
     """
 
-    steps: int = 400
+    steps: int = 500
     batch: int = 16
     learning_rate: float = 2e-3
     scale: float = 12.0
-    box_weight: float = 6.0
+    box_weight: float = 40.0
     painted: float = 0.5
     start: int = 0
 
@@ -74,9 +82,10 @@ def align_words(
         The running average of the loss at the end.
     """
     projector, embedding = model.model.multi_modal_projector, model.get_input_embeddings()
-    words = word_ids(tokenizer)
+    words = word_ids(tokenizer, VOCABULARIES | PLACES)
     box_head = nn.Linear(embedding.embedding_dim, 4)
     parameters = [*projector.parameters(), embedding.weight, *box_head.parameters()]
+    projector.requires_grad_(True)
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.0)
     schedule = cosine_schedule(optimizer, steps=settings.steps)
     noise = torch.Generator().manual_seed(seed)
@@ -108,11 +117,14 @@ def align_words(
     return {"loss": round(average, 4)}
 
 
-def word_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, list[Tensor]]:
+def word_ids(
+    tokenizer: PreTrainedTokenizerFast, vocabularies: Mapping[str, Sequence[str]]
+) -> dict[str, list[Tensor]]:
     """Token ids of each attribute's words, inside a sentence (" red") and at its head ("Red").
 
     Args:
         tokenizer: The tokenizer; both forms of every word must be one token.
+        vocabularies: Words by attribute.
 
     Returns:
         By attribute, two tensors [V] in the order of its vocabulary.
@@ -121,7 +133,7 @@ def word_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, list[Tensor]]:
         ValueError: A word takes more than one token.
     """
     ids: dict[str, list[Tensor]] = {}
-    for name, vocabulary in VOCABULARIES.items():
+    for name, vocabulary in vocabularies.items():
         for form in (lambda word: f" {word}", str.capitalize):
             pieces = [tokenizer.encode(form(word), add_special_tokens=False) for word in vocabulary]
             if any(len(piece) != 1 for piece in pieces):
@@ -156,11 +168,15 @@ def word_loss(
     seen = F.normalize(states[shown], dim=-1)
     nameless = strange[:, None].expand_as(shown)[shown]
     asked = {"shape": nameless, "colour": ~nameless}
+    truth = {name: indices[shown] for name, indices in labels.words.items()}
+    centres = (labels.boxes[shown][:, :2] + labels.boxes[shown][:, 2:]) / 2
+    thirds = (3 * centres).long().clamp(max=2)
+    truth |= {name: thirds[:, axis] for axis, name in enumerate(PLACES)}
     loss = torch.zeros(())
     for name, forms in words.items():
         for ids in forms:
             logits = scale * seen @ F.normalize(embeddings[ids], dim=-1).T
-            cost = F.cross_entropy(logits, labels.words[name][shown], reduction="none")
+            cost = F.cross_entropy(logits, truth[name], reduction="none")
             if name in asked and strange.any():
                 cost = cost * asked[name]
             loss = loss + cost.mean()

@@ -3,9 +3,11 @@
 # ruff: noqa: TID253 - loaded only by the pretraining, never when plugins are listed
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import torch
+from torch import nn
 from transformers import (
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
@@ -45,7 +47,11 @@ TEXT: Final[dict[str, Any]] = {
     "max_position_embeddings": 4096,
     "tie_word_embeddings": True,
     "initializer_range": 0.05,
+    # A slow rotary base, as Qwen2's own: half a thousand visual tokens must not hide likeness.
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1e6},
 }
+_LIKENESS: Final = 0.8
+_COPY: Final = 0.7
 
 
 def build_model(
@@ -74,12 +80,30 @@ def build_model(
         **ids,
     )
     model = LlavaOnevisionForConditionalGeneration(config)
-    # Keys start equal to queries, so that tokens of like content attend to each other at first.
-    for layer in model.model.language_model.layers:
-        layer.self_attn.k_proj.load_state_dict(layer.self_attn.q_proj.state_dict())
+    start_as_copies(model.model.language_model.layers)
     model.generation_config.eos_token_id = ids["eos_token_id"]
     model.generation_config.pad_token_id = ids["pad_token_id"]
     return model
+
+
+@torch.no_grad()
+def start_as_copies(layers: Iterable[nn.Module]) -> None:
+    """Starts attention as copying between tokens of like content.
+
+    Queries and keys are the same rotation, so that like attends to like; values are rotated and
+    rotated back, so that what is attended to is added as it is. A phrase's words then meet the
+    cells they mean, and carry off what those cells hold, before anything is learnt. Random
+    matrices need far more training to find that.
+
+    Args:
+        layers: Decoder layers with as many key heads as query heads.
+    """
+    for layer in layers:
+        query, key, value, output = (
+            layer.get_parameter(f"self_attn.{name}_proj.weight") for name in "qkvo"
+        )
+        key.copy_(nn.init.orthogonal_(query, gain=_LIKENESS))
+        output.copy_(nn.init.orthogonal_(value, gain=_COPY).T)
 
 
 def build_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaOnevisionProcessor:

@@ -36,7 +36,7 @@ Steps of three kinds, some of them twice (the `RECIPE` of that module):
    ({seconds[vision]} s).
 2. Projector and word embeddings: a patch's feature is drawn to the embeddings of the words for the
    object it shows, and a linear head that is thrown away reads its box ({seconds[alignment]} s).
-3. Projector and language model, the tower frozen, on captions and chat questions only: no box, no
+3. The language model, tower and projector frozen, on captions and chat questions only: no box, no
    time, no task token ({seconds[chat]} s).
 
 Times are wall clock on a two-core CPU that other work shared. The steps of the shipped weights were

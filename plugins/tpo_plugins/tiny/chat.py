@@ -1,6 +1,7 @@
-"""Step 2: teaches the whole model to talk about what the tower sees, by captions and chat alone.
+"""Step 3: teaches the language model to talk about what the tower sees, by captions and chat alone.
 
-No box, no time and no task token is in these texts. The tower stays as step 1 left it.
+No box, no time and no task token is in these texts. Tower and projector stay as steps 1 and 2 left
+them: trained further, the projector soon forgets where things are, which chat hardly asks for.
 """
 
 # ruff: noqa: TID253 - loaded only by the pretraining, never when plugins are listed
@@ -65,10 +66,10 @@ def train_chat(
     seed: int,
     settings: ChatSettings,
 ) -> dict[str, float]:
-    """Trains projector and language model in place on the train split.
+    """Trains the language model in place on the train split; tower and projector stay as they are.
 
     Args:
-        model: The model; its tower is frozen here.
+        model: The model; its tower and projector are frozen here.
         tokenizer: The tokenizer.
         seed: Seed of the world and of the order of views.
         settings: How to train.
@@ -77,6 +78,7 @@ def train_chat(
         Running averages of the losses at the end, by view.
     """
     model.model.vision_tower.requires_grad_(False).eval()
+    model.model.multi_modal_projector.requires_grad_(False)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         parameters,

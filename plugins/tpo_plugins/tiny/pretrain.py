@@ -53,17 +53,6 @@ RECIPE: Final[tuple[Step, ...]] = (
         grey=0.25,
         start=100_000,
     ),
-    AlignmentSettings(painted=0.0, start=200_000),
-    # Scenes of few objects as one-frame videos of 37 tokens: cheap, and soon understood.
-    ChatSettings(
-        steps=450, rows={"glimpse": 12}, mixture={"glimpse": 1.0}, crowd=(2, 3), start=300_000
-    ),
-    ChatSettings(
-        steps=350,
-        rows={"glimpse": 12, "image": 8, "video": 6},
-        mixture={"glimpse": 0.5, "image": 0.25, "video": 0.25},
-        start=400_000,
-    ),
     # The tower has learnt by now which shapes a colour never has. From here on shapes are learnt
     # where colours tell nothing, so that it looks at the form and sees held-out pairs too.
     VisionSettings(
@@ -75,13 +64,16 @@ RECIPE: Final[tuple[Step, ...]] = (
         painted=0.6,
         start=500_000,
     ),
-    AlignmentSettings(steps=300, learning_rate=1e-3, start=600_000),
+    AlignmentSettings(start=800_000),
+    # Scenes of few objects as one-frame videos of 37 tokens: cheap, and soon understood.
     ChatSettings(
-        steps=400,
+        steps=400, rows={"glimpse": 12}, mixture={"glimpse": 1.0}, crowd=(2, 3), start=300_000
+    ),
+    ChatSettings(
+        steps=700,
         rows={"glimpse": 12, "image": 8, "video": 6},
-        mixture={"glimpse": 0.3, "image": 0.35, "video": 0.35},
-        learning_rate=1e-3,
-        start=700_000,
+        mixture={"glimpse": 0.35, "image": 0.35, "video": 0.3},
+        start=400_000,
     ),
 )
 """The steps the shipped weights were made with, in order."""
