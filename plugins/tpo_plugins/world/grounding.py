@@ -19,6 +19,7 @@ VISIBLE = 0.3
 """An object counts as visible in a frame from this visible fraction on."""
 _TRACKABLE = 0.75
 _SHORTEST_RUN = 2
+_RELATIONS = 0.2
 
 _REGION_ASKS = ("Where is {x}?", "Locate {x}.", "Find {x} in the picture.", "Give the box of {x}.")
 _REGION_ANSWERS = ("It is at <region>.", "Here it is: <region>.", "<region>")
@@ -83,7 +84,7 @@ def _box(rendering: Rendering, place: int) -> list[float]:
 def _region(
     scene: Scene, rendering: Rendering, rng: np.random.Generator, place: int
 ) -> Branch | None:
-    name = refer_by_relation(scene, place, rng) if rng.random() < 0.35 else None
+    name = refer_by_relation(scene, place, rng) if rng.random() < _RELATIONS else None
     kind = "relation" if name else "attributes"
     name = name or refer(scene, place, rng)
     if name is None:
