@@ -52,7 +52,7 @@ def chat_branches(
     ]
     for place in places[:3]:
         about = [_colour, _shape, _texture, _size]
-        about += [_side, _part, _relation, _relation] if scene.media == "image" else [_moves]
+        about += [_side, _part, _part, _relation, _relation] if scene.media == "image" else [_moves]
         asks += [(0.5, partial(ask, scene, rng, place)) for ask in about]
         if scene.media == "video":
             asks += [(2.0, partial(ask, scene, rng, place)) for ask in (_direction, _becomes)]
@@ -121,8 +121,14 @@ def _part(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
         return None
     column, row = (int(third) for third in thirds)
     words = (("top", "", "bottom")[row], ("left", "", "right")[column])
-    question = f"In which part of the picture is {name}?"
-    return _answer("part", question, " ".join(word for word in words if word) or "middle", place)
+    asks = (
+        f"In which part of the picture is {name}?",
+        f"Roughly where is {name}?",
+        f"Locate {name} in words.",
+        f"Say where to find {name} in the picture.",
+    )
+    answer = " ".join(word for word in words if word) or "middle"
+    return _answer("part", pick(rng, asks), answer, place)
 
 
 def _relation(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:

@@ -21,7 +21,7 @@ _TRACKABLE = 0.75
 _SHORTEST_RUN = 2
 _RELATIONS = 0.2
 
-_REGION_ASKS = ("Where is {x}?", "Locate {x}.", "Find {x} in the picture.", "Give the box of {x}.")
+_REGION_ASKS = ("Where is {x}?", "Locate {x}.", "Find {x} in the picture.")
 _REGION_ANSWERS = ("It is at <region>.", "Here it is: <region>.", "<region>")
 _PAIR_ASKS = ("Where are {x} and {y}?", "Locate {x} and {y}.")
 _PAIR_ANSWERS = ("They are at <region> and <region>.", "<region> and <region>")
