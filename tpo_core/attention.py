@@ -248,32 +248,34 @@ def tree_attention(
 def _by_record(
     query: Tensor, key: Tensor, value: Tensor, layout: TreeLayout, scale: float | None
 ) -> Tensor:
-    """Run sdpa record by record: prefixes causally, branches against their record."""
+    """Run sdpa record by record: prefixes causally, branches against their record.
+
+    The row is split once: its gradient is then put together once, whereas that of every slice of it
+    would be as long as the row.
+    """
+    lengths: list[int] = []
+    for prefix, branches in layout.spans:
+        size, reach = prefix.stop - prefix.start, branches[-1].stop if branches else prefix.stop
+        # A single path is a plain causal sequence.
+        rest = reach - prefix.stop
+        lengths += [size + rest, 0] if len(branches) < 2 else [size, rest]
+    queries, keys, values = (part.split(lengths, 2) for part in (query, key, value))
     grouped = query.shape[1] != key.shape[1]
     parts = []
 
-    def attend(queries: slice, keys: slice, mask: Tensor | None) -> None:
+    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:
         out = F.scaled_dot_product_attention(
-            query[:, :, queries],
-            key[:, :, keys],
-            value[:, :, keys],
-            attn_mask=mask,
-            is_causal=mask is None,
-            scale=scale,
-            enable_gqa=grouped,
+            q, k, v, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=grouped
         )
         parts.append(out.transpose(1, 2))
 
-    for number, (prefix, branches) in enumerate(layout.spans):
-        if len(branches) == 1:  # a path is a plain causal sequence
-            attend(*(slice(prefix.start, branches[0].stop),) * 2, None)
-            continue
-        if prefix.stop > prefix.start:
-            attend(prefix, prefix, None)
-        if branches:
-            rows = slice(branches[0].start, branches[-1].stop)
-            whole = slice(prefix.start, rows.stop)
-            attend(rows, whole, layout.branch_mask(number, query.device))
+    for number in range(len(layout.spans)):
+        first, second = 2 * number, 2 * number + 1
+        if lengths[first]:
+            attend(queries[first], keys[first], values[first], None)
+        if lengths[second]:
+            whole = (torch.cat(pieces[first : second + 1], 2) for pieces in (keys, values))
+            attend(queries[second], *whole, layout.branch_mask(number, query.device))
     return torch.cat(parts, 1)
 
 

@@ -25,7 +25,8 @@ _CHAT = tuple(
         ("direction", r"^In which direction | move\?$"),
         ("end", r" visible at the end\?$"),
         ("order", r"^Which appears first, "),
-        ("part", r"^In which part of "),
+        ("part", r"^In which part of |^Roughly where |^Locate .* in words\.$|^Say where to find "),
+        ("along", r"^How (far to the left or right|high or low) is "),
         ("side", r" (on|at) the (left or on the right|top or at the bottom)\?$"),
         ("relation", _RELATED.pattern),
     )

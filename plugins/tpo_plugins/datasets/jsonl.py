@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tpo_core.errors import InputError, RecordError
-from tpo_core.records.reader import RecordFile
+from tpo_core.errors import RecordError
+from tpo_core.records.reader import RecordFile, record_files
 from tpo_core.records.schema import Record
 
 
@@ -27,26 +27,9 @@ def read(
         InputError: There is no such file or folder, or no JSONL file in it.
     """
     path = Path(source)
-    files = record_files(path, split=split)
+    files = record_files(path, pattern=f"{split}.jsonl" if split else "*.jsonl")
     root = path if path.is_dir() else path.parent
     return _records([RecordFile(file) for file in files], root)
-
-
-def record_files(source: Path, *, split: str | None = None) -> list[Path]:
-    """Return the JSONL files that a file or folder stands for, sorted.
-
-    Raises:
-        InputError: There is no such file or folder, or no JSONL file in it.
-    """
-    if source.is_file():
-        return [source]
-    if not source.is_dir():
-        raise InputError(f"{source} does not exist; expected a JSONL file or a folder of them")
-    pattern = f"{split}.jsonl" if split else "*.jsonl"
-    files = sorted(path for path in source.rglob(pattern) if path.is_file())
-    if not files:
-        raise InputError(f"{source} holds no {pattern} file; expected records, one JSON a line")
-    return files
 
 
 def _records(files: list[RecordFile], root: Path) -> Iterator[Record | RecordError]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tpo_core.errors import InputError
 
 RECIPE: Final = "quickstart"
-SIZES: Final[dict[str, int]] = {"train": 800, "val": 20, "test": 120}
+SIZES: Final[dict[str, int]] = {"train": 1200, "val": 20, "test": 120}
 """Records of a full quickstart's world; half are pictures, half videos."""
 
 # Seconds of a full quickstart on two CPU cores, which a budget scales.

@@ -35,6 +35,7 @@ PLACES: Final[dict[str, tuple[str, ...]]] = {
 }
 """Words for the thirds of a picture, across and down; the axes of a box's centre in order."""
 
+_BINS = 24
 _LOG = logging.getLogger(__name__)
 
 
@@ -48,6 +49,8 @@ class AlignmentSettings:
         learning_rate: Peak learning rate of AdamW.
         scale: Factor of the cosine similarities in the cross-entropy.
         box_weight: Weight of the L1 distance of boxes.
+        edge_weight: Weight of the cross-entropy by which cells are drawn to codes of their object's
+            four edges; codes give places as large a part in a feature as words have.
         painted: Share of scenes whose objects have random colours that no word names. If there are
             any, they alone name shapes, so that no shape is guessed from the colours it comes in;
             the others alone name colours.
@@ -59,6 +62,7 @@ class AlignmentSettings:
     learning_rate: float = 2e-3
     scale: float = 12.0
     box_weight: float = 40.0
+    edge_weight: float = 0.0
     painted: float = 0.5
     start: int = 0
 
@@ -84,7 +88,8 @@ def align_words(
     projector, embedding = model.model.multi_modal_projector, model.get_input_embeddings()
     words = word_ids(tokenizer, VOCABULARIES | PLACES)
     box_head = nn.Linear(embedding.embedding_dim, 4)
-    parameters = [*projector.parameters(), embedding.weight, *box_head.parameters()]
+    codes = nn.Parameter(torch.randn(4, _BINS, embedding.embedding_dim))
+    parameters = [*projector.parameters(), embedding.weight, codes, *box_head.parameters()]
     projector.requires_grad_(True)
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.0)
     schedule = cosine_schedule(optimizer, steps=settings.steps)
@@ -107,6 +112,9 @@ def align_words(
             shown = labels.objectness > 0
             distance = F.l1_loss(box_head(states[shown]), labels.boxes[shown])
             loss = loss + settings.box_weight * distance
+            if settings.edge_weight:
+                edges = edge_loss(states[shown], labels.boxes[shown], codes, scale=settings.scale)
+                loss = loss + settings.edge_weight * edges
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimizer.step()
@@ -115,6 +123,27 @@ def align_words(
         if step % 100 == 0:
             _LOG.info("alignment step %d loss %.3f", step, average)
     return {"loss": round(average, 4)}
+
+
+def edge_loss(states: Tensor, boxes: Tensor, codes: Tensor, *, scale: float) -> Tensor:
+    """Cross-entropy of the similarities between cells and codes of where their object's edges are.
+
+    Args:
+        states: Projected features of N cells that show an object, [N, D].
+        boxes: The objects' boxes, xyxy in [0, 1], [N, 4].
+        codes: A vector for each of K places along the picture, for each edge, [4, K, D].
+        scale: Factor of the cosine similarities.
+
+    Returns:
+        A scalar, the sum over the edges; an edge between two places counts for both.
+    """
+    similarity = torch.einsum(
+        "nd,ekd->nek", F.normalize(states, dim=-1), F.normalize(codes, dim=-1)
+    )
+    count = codes.shape[1]
+    places = (torch.arange(count) + 0.5) / count
+    truth = (-0.5 * ((boxes[..., None] - places) * count) ** 2).softmax(dim=-1)
+    return -(truth * (scale * similarity).log_softmax(dim=-1)).sum(dim=-1).mean(dim=0).sum()
 
 
 def word_ids(

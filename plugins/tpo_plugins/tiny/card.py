@@ -27,9 +27,9 @@ but the world's coloured shapes.
 ## How it was made
 Command: `python -m tpo_plugins.tiny.pretrain --seed {seed}` (`make tiny`).
 Data: the tiny world, version {world_version}, seed {seed}, train split only; it holds none of the
-colour-shape pairs that the test split asks about.
+colour-shape pairs that the test split asks about.{remark}
 
-Steps of three kinds, some of them twice (the `RECIPE` of that module):
+Steps of three kinds, some of them in several runs (the `RECIPE` of that module):
 
 1. The vision tower alone, on the world's dense labels: object or not, colour, shape, texture, size
    and box of the object that covers a patch, read by linear heads that are thrown away
@@ -63,7 +63,7 @@ def write_card(path: Path, metrics: Mapping[str, Any]) -> None:
 
     Args:
         path: The file.
-        metrics: What `pretrain` returned.
+        metrics: What `pretrain` returned; a `remark` in it, if any, is told with the data.
     """
     val, test = metrics["chat_val"], metrics["chat_test"]
     names = ["qa", "image", "video", *sorted(set(val) - {"qa", "image", "video"})]
@@ -73,5 +73,7 @@ def write_card(path: Path, metrics: Mapping[str, Any]) -> None:
     vision_rows = [
         f"| {part} | {vision[f'val_{part}']:.3f} | {vision[f'test_{part}']:.3f} |" for part in parts
     ]
-    text = _TEXT.format(**metrics, rows="\n".join(rows), vision_rows="\n".join(vision_rows))
+    remark = f" {metrics['remark']}" if "remark" in metrics else ""
+    texts = {"rows": "\n".join(rows), "vision_rows": "\n".join(vision_rows), "remark": remark}
+    text = _TEXT.format(**{**metrics, **texts})
     path.write_text(text, encoding="utf-8")

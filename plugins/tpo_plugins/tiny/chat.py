@@ -8,6 +8,7 @@ them: trained further, the projector soon forgets where things are, which chat h
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -22,11 +23,13 @@ from transformers import LlavaOnevisionForConditionalGeneration, PreTrainedToken
 
 from tpo_plugins.tiny.packing import Packed, Row, pack
 from tpo_plugins.tiny.schedule import cosine_schedule
-from tpo_plugins.tiny.vision import degrade, patch_features, to_pixel_values
+from tpo_plugins.tiny.vision import degrade, nameless_colour, patch_features, to_pixel_values
 from tpo_plugins.world import Sample, scene_stream
-from tpo_plugins.world.attributes import SIDE, MediaType, Split
+from tpo_plugins.world.attributes import COLOURS, SIDE, MediaType, Split
+from tpo_plugins.world.render import render
 
 _LOG = logging.getLogger(__name__)
+_NAMES_COLOUR = re.compile(rf"\bcolour\b|\b({'|'.join(COLOURS)})\b", re.IGNORECASE)
 
 View = Literal["glimpse", "image", "video"]
 """How a scene is shown: a picture as a one-frame video, a picture, or a video."""
@@ -46,6 +49,9 @@ class ChatSettings:
         caption_weight: Weight of the captions' loss against that of the answers.
         start: Place in the split of the first scene.
         crowd: Least and greatest number of objects in a scene; by default the world's own.
+        painted: Share of the pictures whose objects have random colours that no word names. They are
+            asked about everything but colours, so that the model does not learn to guess shapes
+            from the colours they come in.
     """
 
     steps: int
@@ -57,6 +63,7 @@ class ChatSettings:
     caption_weight: float = 0.5
     start: int = 0
     crowd: tuple[int, int] | None = None
+    painted: float = 0.0
 
 
 def train_chat(
@@ -98,6 +105,7 @@ def train_chat(
             questions=settings.questions,
             start=settings.start,
             crowd=settings.crowd,
+            painted=settings.painted,
         )
         for view in views
     }
@@ -131,8 +139,11 @@ def rows(
     questions: int,
     start: int = 0,
     crowd: tuple[int, int] | None = None,
+    painted: float = 0.0,
 ) -> Iterator[tuple[Row, Sample]]:
     """Rows of a view: the sample's chat questions, then a request for its caption.
+
+    Painted scenes are asked nothing that needs a colour's name, and for no caption.
 
     Args:
         seed: Seed of the world.
@@ -141,23 +152,25 @@ def rows(
         questions: Chat questions of a row at most.
         start: Place of the first sample.
         crowd: Least and greatest number of objects in a scene.
+        painted: Share of the pictures to paint in colours without a name.
 
     Yields:
         Rows with their samples, without end.
     """
     media: MediaType = "video" if view == "video" else "image"
     stream = scene_stream(seed, split, start=start, media=media, chat=questions, crowd=crowd)
+    rng = np.random.default_rng(seed + start)
     for sample in stream:
         chat = [(b.question, b.answer) for b in sample.branches if not (b.targets or b.prompts)]
         chat.append((sample.caption.question, sample.caption.answer))
-        yield (
-            Row(
-                frames=sample.rendering.frames,
-                media="image" if view == "image" else "video",
-                turns=tuple(chat),
-            ),
-            sample,
-        )
+        frames = sample.rendering.frames
+        if media == "image" and rng.random() < painted:
+            paints = [nameless_colour(rng) for _ in sample.scene.objects]
+            frames = render(sample.scene, paints=paints).frames
+            chat = [turn for turn in chat[:-1] if not _NAMES_COLOUR.search(" ".join(turn))]
+        if chat:
+            kind: MediaType = "image" if view == "image" else "video"
+            yield Row(frames=frames, media=kind, turns=tuple(chat)), sample
 
 
 def losses(
@@ -172,7 +185,7 @@ def losses(
     Args:
         model: The model.
         tokenizer: The tokenizer.
-        batch: Rows; the last turn of each is its caption.
+        batch: Rows with their samples; a row's last turn may ask for its caption.
         noise: If given, frames are degraded as decoded video is.
 
     Returns:
@@ -181,9 +194,16 @@ def losses(
     packed = pack([row for row, _ in batch], tokenizer)
     logits, truth, (row, turn) = predictions(model, packed, [row for row, _ in batch], noise=noise)
     cost = F.cross_entropy(logits, truth, reduction="none")
-    last = torch.tensor([len(row.turns) - 1 for row, _ in batch])
-    caption = turn == last[row]
-    return cost[~caption].mean(), cost[caption].mean()
+    described = [
+        len(row.turns) - 1 if row.turns[-1][0] == sample.caption.question else len(row.turns)
+        for row, sample in batch
+    ]
+    caption = turn == torch.tensor(described)[row]
+    return _mean(cost[~caption]), _mean(cost[caption])
+
+
+def _mean(cost: Tensor) -> Tensor:
+    return cost.sum() / max(cost.numel(), 1)
 
 
 def predictions(

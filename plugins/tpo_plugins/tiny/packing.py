@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from tpo_plugins.tiny.architecture import GRID
-from tpo_plugins.tiny.tokenizer import END, START
+from tpo_plugins.tiny.tokenizer import ASSISTANT, END, USER
 from tpo_plugins.world.attributes import MediaType
 
 _PADDING = -1
@@ -117,11 +117,11 @@ def _encode(
 
     placeholder = tokenizer.image_token_id if row.media == "image" else tokenizer.video_token_id
     holes = [int(placeholder)] * visual_tokens(row.media, len(row.frames))
-    ids = [*encode(f"{START}user\n"), *holes, *encode("\n")]
+    ids = [*encode(USER), *holes]
     prefix = len(ids)
     positions, turns, answers = list(range(prefix)), [-1] * prefix, [False] * prefix
     for turn, (question, answer) in enumerate(row.turns):
-        asked = encode(f"{question}{END}\n{START}assistant\n")
+        asked = encode(f"{question}{ASSISTANT}")
         told = encode(f"{answer}{END}")
         ids += asked + told
         positions += range(prefix, prefix + len(asked) + len(told))

@@ -64,16 +64,52 @@ RECIPE: Final[tuple[Step, ...]] = (
         painted=0.6,
         start=500_000,
     ),
-    AlignmentSettings(start=800_000),
+    # Boxes weigh five times as much from here on: what sees in words what is where still has to be
+    # taught where exactly.
+    VisionSettings(
+        steps=1500,
+        batch=24,
+        learning_rate=8e-4,
+        box_weight=30.0,
+        shape_weight=3.0,
+        coloured_shape_weight=0.0,
+        painted=0.5,
+        start=1_000_000,
+    ),
+    AlignmentSettings(steps=900, edge_weight=1.0, start=600_000),
     # Scenes of few objects as one-frame videos of 37 tokens: cheap, and soon understood.
     ChatSettings(
-        steps=400, rows={"glimpse": 12}, mixture={"glimpse": 1.0}, crowd=(2, 3), start=300_000
+        steps=500,
+        rows={"glimpse": 12},
+        mixture={"glimpse": 1.0},
+        crowd=(2, 3),
+        painted=0.3,
+        start=300_000,
     ),
     ChatSettings(
-        steps=700,
+        steps=1000,
         rows={"glimpse": 12, "image": 8, "video": 6},
-        mixture={"glimpse": 0.35, "image": 0.35, "video": 0.3},
+        mixture={"glimpse": 0.3, "image": 0.4, "video": 0.3},
+        painted=0.25,
         start=400_000,
+    ),
+    ChatSettings(
+        steps=1500,
+        rows={"glimpse": 12, "image": 8, "video": 6},
+        mixture={"glimpse": 0.2, "image": 0.5, "video": 0.3},
+        questions=12,
+        learning_rate=1e-3,
+        painted=0.25,
+        start=1_500_000,
+    ),
+    ChatSettings(
+        steps=1500,
+        rows={"glimpse": 12, "image": 8, "video": 6},
+        mixture={"glimpse": 0.1, "image": 0.45, "video": 0.45},
+        questions=12,
+        learning_rate=1e-3,
+        painted=0.25,
+        start=2_500_000,
     ),
 )
 """The steps the shipped weights were made with, in order."""

@@ -9,32 +9,34 @@ from typing import Final
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-PAD, START, END, IMAGE, VIDEO = "<|pad|>", "<|im_start|>", "<|im_end|>", "<image>", "<video>"
-SPECIAL: Final = (PAD, START, END, IMAGE, VIDEO)
+PAD, END, IMAGE, VIDEO = "<|pad|>", "<|end|>", "<image>", "<video>"
+USER, ASSISTANT = "<|user|>", "<|assistant|>"
+SPECIAL: Final = (PAD, USER, ASSISTANT, END, IMAGE, VIDEO)
 
-# Media come first in a user turn, so that every question about a media item shares its prefix.
+# One token opens a turn, and only answers are closed: half a conversation of ChatML's kind would be
+# markup here. Media come first, so that every question about a media item shares its prefix.
 CHAT_TEMPLATE: Final = """\
 {%- for message in messages -%}
-{{- '<|im_start|>' + message['role'] + '\\n' -}}
+{{- '<|' + message['role'] + '|>' -}}
 {%- if message['content'] is string -%}
 {%- set text = message['content'] -%}
 {%- else -%}
 {%- set pieces = namespace(text='') -%}
 {%- for part in message['content'] -%}
-{%- if part['type'] == 'image' -%}{{- '<image>\\n' -}}
-{%- elif part['type'] == 'video' -%}{{- '<video>\\n' -}}
+{%- if part['type'] == 'image' -%}{{- '<image>' -}}
+{%- elif part['type'] == 'video' -%}{{- '<video>' -}}
 {%- else -%}{%- set pieces.text = pieces.text + part['text'] -%}
 {%- endif -%}
 {%- endfor -%}
 {%- set text = pieces.text -%}
 {%- endif -%}
 {%- if message['role'] == 'assistant' -%}
-{%- generation -%}{{- text + '<|im_end|>' -}}{%- endgeneration -%}{{- '\\n' -}}
+{%- generation -%}{{- text + '<|end|>' -}}{%- endgeneration -%}
 {%- else -%}
-{{- text + '<|im_end|>\\n' -}}
+{{- text -}}
 {%- endif -%}
 {%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}
+{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}
 """
 
 # Words with their leading space, single digits, runs of punctuation, white space.
@@ -74,7 +76,8 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int) -> PreTrainedToken
         clean_up_tokenization_spaces=False,
         model_max_length=4096,
         extra_special_tokens={
-            "start_token": START,
+            "user_token": USER,
+            "assistant_token": ASSISTANT,
             "image_token": IMAGE,
             "video_token": VIDEO,
         },

@@ -305,15 +305,22 @@ def _frames(
         count = min(3, scene.frames)
         times = [int(time) for time in rng.choice(scene.frames, size=count, replace=False)]
         strange = bool(painted) and bool(rng.random() < painted)
-        paints = [_nameless_colour(rng) for _ in scene.objects] if strange else None
+        paints = [nameless_colour(rng) for _ in scene.objects] if strange else None
         rendering = render(scene, times, paints=paints)
         for row, when in enumerate(times):
             yield (scene, rendering, when, row), strange
         index += 1
 
 
-def _nameless_colour(rng: np.random.Generator) -> tuple[int, int, int]:
-    """A bright enough colour, clearly other than every colour of the world."""
+def nameless_colour(rng: np.random.Generator) -> tuple[int, int, int]:
+    """A bright enough colour, clearly other than every colour of the world.
+
+    Args:
+        rng: Source of chance.
+
+    Returns:
+        Its RGB values, 0..255.
+    """
     named = np.asarray(list(COLOURS.values()))
     while True:
         colour = rng.integers(0, 256, 3)

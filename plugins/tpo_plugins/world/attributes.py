@@ -26,7 +26,7 @@ COLOURS: Final[dict[str, tuple[int, int, int]]] = {
 }
 SHAPES: Final[tuple[str, ...]] = ("circle", "square", "triangle", "star", "diamond", "cross")
 TEXTURES: Final[tuple[str, ...]] = ("solid", "striped", "dotted")
-SIZES: Final[dict[str, tuple[int, int]]] = {"small": (15, 19), "large": (25, 33)}
+SIZES: Final[dict[str, tuple[int, int]]] = {"small": (18, 22), "large": (28, 36)}
 """Inclusive range of an object's side in pixels."""
 DIRECTIONS: Final[dict[str, tuple[int, int]]] = {
     "left": (-1, 0),

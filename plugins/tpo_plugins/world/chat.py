@@ -29,6 +29,10 @@ from tpo_plugins.world.scene import Rendering, Scene
 
 _MARGIN = 10.0
 _BORDER = 0.1
+_ALONG = (
+    ("far left", "left", "slightly left", "middle", "slightly right", "right", "far right"),
+    ("very high", "high", "slightly high", "middle", "slightly low", "low", "very low"),
+)
 
 
 def chat_branches(
@@ -52,7 +56,8 @@ def chat_branches(
     ]
     for place in places[:3]:
         about = [_colour, _shape, _texture, _size]
-        about += [_side, _part, _part, _relation, _relation] if scene.media == "image" else [_moves]
+        image = [_side, _part, _part, _along, _along, _along, _relation, _relation]
+        about += image if scene.media == "image" else [_moves]
         asks += [(0.5, partial(ask, scene, rng, place)) for ask in about]
         if scene.media == "video":
             asks += [(2.0, partial(ask, scene, rng, place)) for ask in (_direction, _becomes)]
@@ -129,6 +134,16 @@ def _part(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
     )
     answer = " ".join(word for word in words if word) or "middle"
     return _answer("part", pick(rng, asks), answer, place)
+
+
+def _along(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
+    """Asks for a seventh of the picture's width or height, if the centre lies well inside one."""
+    name, axis, item = refer(scene, place, rng), int(rng.integers(2)), scene.objects[place]
+    seventh = (item.corners[0][axis] + item.side / 2) / (SIDE / 7)
+    if name is None or abs(seventh - round(seventh)) < _BORDER:
+        return None
+    way = ("How far to the left or right", "How high or low")[axis]
+    return _answer("along", f"{way} is {name}?", _ALONG[axis][int(seventh)], place)
 
 
 def _relation(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:

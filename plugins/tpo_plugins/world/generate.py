@@ -25,10 +25,17 @@ from tpo_plugins.world.render import render
 from tpo_plugins.world.sampling import sample_scene
 from tpo_plugins.world.scene import Rendering, Scene
 
-WORLD_VERSION: Final = 3
+WORLD_VERSION: Final = 4
 """Raised whenever the same seed would give another world."""
 DEFAULT_SIZES: Final[dict[str, int]] = {"train": 400, "val": 40, "test": 80}
 _QUESTIONS_SALT = 7
+# Reading a video costs far more than one more question about it, so training asks many.
+_QUESTIONS: Final[dict[str, dict[str, int]]] = {
+    "train": {"region": 8, "temporal": 4, "mask": 4, "chat": 4},
+    "val": {"region": 3, "temporal": 2, "mask": 2, "chat": 2},
+    "test": {"region": 3, "temporal": 2, "mask": 2, "chat": 2},
+}
+"""How many questions of each kind a record of a split holds at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +98,7 @@ def draw_sample(
     split: Split,
     index: int,
     media: MediaType | None = None,
-    chat: int = 2,
+    chat: int | None = None,
     crowd: tuple[int, int] | None = None,
 ) -> Sample:
     """Draws one sample; the same arguments give the same sample.
@@ -101,7 +108,7 @@ def draw_sample(
         split: The split.
         index: Place in the split.
         media: "image" or "video"; by default images at even places, videos at odd ones.
-        chat: How many chat questions to ask at most.
+        chat: How many chat questions to ask at most; by default as many as the split's records.
         crowd: Least and greatest number of objects, at least 2; by default the sampler's own.
 
     Returns:
@@ -110,12 +117,14 @@ def draw_sample(
     scene = sample_scene(seed=seed, split=split, index=index, media=media, crowd=crowd)
     rendering = render(scene)
     rng = np.random.default_rng([seed, SPLITS.index(split), index, _QUESTIONS_SALT])
+    most = _QUESTIONS[split]
     if scene.media == "image":
-        branches = region_branches(scene, rendering, rng, count=3)
+        branches = region_branches(scene, rendering, rng, count=most["region"])
     else:
-        branches = temporal_branches(scene, rendering, rng, count=2)
-        branches += mask_branches(scene, rendering, rng, count=2)
-    branches += chat_branches(scene, rendering, rng, count=chat)
+        branches = temporal_branches(scene, rendering, rng, count=most["temporal"])
+        branches += mask_branches(scene, rendering, rng, count=most["mask"])
+    chats = most["chat"] if chat is None else chat
+    branches += chat_branches(scene, rendering, rng, count=chats)
     request, text = ask_caption(scene, rng), caption(scene, rendering, rng)
     return Sample(
         name=f"{split}_{index:05d}",
@@ -133,7 +142,7 @@ def scene_stream(
     start: int = 0,
     stop: int | None = None,
     media: MediaType | None = None,
-    chat: int = 2,
+    chat: int | None = None,
     crowd: tuple[int, int] | None = None,
 ) -> Iterator[Sample]:
     """Samples of a split in order, in memory.

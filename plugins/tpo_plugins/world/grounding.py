@@ -19,7 +19,7 @@ VISIBLE = 0.3
 """An object counts as visible in a frame from this visible fraction on."""
 _TRACKABLE = 0.75
 _SHORTEST_RUN = 2
-_RELATIONS = 0.2
+_RELATIONS = 0.1
 
 _REGION_ASKS = ("Where is {x}?", "Locate {x}.", "Find {x} in the picture.")
 _REGION_ANSWERS = ("It is at <region>.", "Here it is: <region>.", "<region>")
@@ -69,7 +69,7 @@ def region_branches(
     """
     places = [p for p in eligible(scene) if rendering.visibility[0, p] >= _TRACKABLE]
     asks: list[Ask] = []
-    if len(places) > 1 and rng.random() < 0.15:
+    if len(places) > 1 and rng.random() < 0.1:
         two = rng.permutation(places)[:2]
         asks.append(partial(_region_pair, scene, rendering, rng, int(two[0]), int(two[1])))
     for _ in range(3):

@@ -162,4 +162,4 @@ def _unique(scene: Scene, words: Words) -> bool:
 def _appeal(words: Words) -> float:
     """How often to say a phrase: people say colour and shape first, and rarely long phrases."""
     extras = (words.size is not None) + (words.texture is not None)
-    return (3.0 if words.colour and words.shape else 1.0) * 0.5**extras
+    return 0.5**extras

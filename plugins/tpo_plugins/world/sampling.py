@@ -43,7 +43,7 @@ def sample_scene(
         split: The split.
         index: Place in the split; it does not depend on the split's size.
         media: "image" or "video"; by default images at even places, videos at odd ones.
-        crowd: Least and greatest number of objects; by default 3 to 6 in images, 2 to 5 in videos.
+        crowd: Least and greatest number of objects; by default 3 to 5 in images, 2 to 5 in videos.
 
     Returns:
         The scene.
@@ -51,7 +51,7 @@ def sample_scene(
     media = media or ("image" if index % 2 == 0 else "video")
     rng = np.random.default_rng([seed, SPLITS.index(split), index, media == "video"])
     frames = 1 if media == "image" else int(rng.integers(8, 17))
-    in_image, in_video = rng.integers(3, 7), rng.choice((2, 3, 4, 5), p=(0.2, 0.4, 0.3, 0.1))
+    in_image, in_video = rng.integers(3, 6), rng.choice((2, 3, 4, 5), p=(0.2, 0.4, 0.3, 0.1))
     count = int(in_image if media == "image" else in_video)
     if crowd is not None:
         count = min(max(count, crowd[0]), crowd[1])

@@ -6,13 +6,20 @@ import json
 from pathlib import Path
 
 import numpy as np
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from tpo_plugins.tiny.alignment import PLACES, AlignmentSettings, align_words, word_ids
+from tpo_plugins.tiny.alignment import (
+    PLACES,
+    AlignmentSettings,
+    align_words,
+    edge_loss,
+    word_ids,
+)
 from tpo_plugins.tiny.architecture import GRID, build_model, build_processor
-from tpo_plugins.tiny.chat import ChatSettings, predictions, rows, train_chat
+from tpo_plugins.tiny.chat import ChatSettings, losses, predictions, rows, train_chat
 from tpo_plugins.tiny.dense import VOCABULARIES, dense_labels
 from tpo_plugins.tiny.packing import pack, visual_tokens
 from tpo_plugins.tiny.pretrain import pretrain, world_sentences
@@ -48,11 +55,14 @@ def test_chat_template_puts_media_first(tokenizer) -> None:
     content = [{"type": "text", "text": "Is it red?"}, {"type": "video"}]
     turns = [{"role": "user", "content": content}, {"role": "assistant", "content": "Yes."}]
     assert tokenizer.apply_chat_template(turns, tokenize=False) == (
-        "<|im_start|>user\n<video>\nIs it red?<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>\n"
+        "<|user|><video>Is it red?<|assistant|>Yes.<|end|>"
     )
-    assert tokenizer.apply_chat_template(
-        [{"role": "user", "content": "Hello"}], tokenize=False, add_generation_prompt=True
-    ) == ("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n")
+    assert (
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": "Hello"}], tokenize=False, add_generation_prompt=True
+        )
+        == "<|user|>Hello<|assistant|>"
+    )
 
 
 @pytest.mark.parametrize("view", ["glimpse", "image", "video"])
@@ -136,7 +146,9 @@ def test_alignment_trains_projector_and_word_embeddings_alone() -> None:
     tokenizer = train_tokenizer(world_sentences(0), vocab_size=768)
     model = build_model(tokenizer, seed=0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    align_words(model, tokenizer, seed=0, settings=AlignmentSettings(steps=2, batch=4))
+    align_words(
+        model, tokenizer, seed=0, settings=AlignmentSettings(steps=2, batch=4, edge_weight=1.0)
+    )
     after = model.state_dict()
     changed = {name for name in after if not torch.equal(after[name], before[name])}
     projector = {name for name in after if "multi_modal_projector" in name}
@@ -145,6 +157,23 @@ def test_alignment_trains_projector_and_word_embeddings_alone() -> None:
     words = torch.cat([ids for pair in forms.values() for ids in pair]).unique()
     moved = (after["lm_head.weight"] != before["lm_head.weight"]).any(dim=1)
     assert moved.nonzero().squeeze(1).tolist() == sorted(words.tolist())
+
+
+def test_edge_loss_is_least_for_the_codes_of_the_true_edges() -> None:
+    codes = torch.eye(96).reshape(4, 24, 96)
+    boxes = (torch.tensor([[3, 5, 10, 20], [0, 1, 22, 23]]) + 0.5) / 24
+    bins = (boxes * 24).long()
+    states = codes[torch.arange(4), bins].sum(dim=1)
+    at_truth = edge_loss(states, boxes, codes, scale=12.0)
+    for wrong in (boxes.flip(0), (boxes + 4 / 24).clamp(max=0.99)):
+        assert edge_loss(states, wrong, codes, scale=12.0) > at_truth + 0.5
+    # A box midway between two places is worth the same from either side.
+    between = boxes[:1] + torch.tensor([0.5, 0, 0, 0]) / 24
+    above = codes[torch.arange(4), bins[:1] + torch.tensor([1, 0, 0, 0])].sum(dim=1)
+    torch.testing.assert_close(
+        edge_loss(states[:1], between, codes, scale=12.0),
+        edge_loss(above, between, codes, scale=12.0),
+    )
 
 
 def test_drain_colour_makes_the_chosen_frames_grey_and_keeps_the_others() -> None:
@@ -168,6 +197,26 @@ def test_painted_frames_show_no_colour_of_the_world() -> None:
         pixels = frame.float().permute(1, 2, 0)[shown]
         near = (torch.cdist(pixels, named).amin(dim=1) < 12).float().mean()
         assert (near > 0.1) != bool(painted)
+
+
+def test_painted_pictures_are_asked_nothing_about_colours() -> None:
+    painted, plain = (rows(7, "train", "glimpse", questions=8, painted=share) for share in (1, 0))
+    for _ in range(20):
+        row, sample = next(painted)
+        assert not np.array_equal(row.frames, sample.rendering.frames)
+        words = " ".join(" ".join(turn) for turn in row.turns).lower()
+        assert "colour" not in words
+        assert not any(colour in words for colour in COLOURS)
+        row, sample = next(plain)
+        assert np.array_equal(row.frames, sample.rendering.frames)
+        assert row.turns[-1][0] == sample.caption.question
+
+
+def test_a_batch_without_captions_has_no_caption_loss(model, tokenizer) -> None:
+    stream = rows(7, "train", "glimpse", questions=2, painted=1.0)
+    told, described = losses(model, tokenizer, [next(stream) for _ in range(2)])
+    assert told > 0
+    assert described == 0
 
 
 def test_chat_training_trains_all_but_tower_and_projector(tokenizer) -> None:

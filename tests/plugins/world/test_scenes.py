@@ -164,6 +164,12 @@ def test_mask_targets_decode_to_the_visible_masks(samples: list[Sample]) -> None
     assert kinds == {"segment", "track"}
 
 
+ALONG = (
+    ["far left", "left", "slightly left", "middle", "slightly right", "right", "far right"],
+    ["very high", "high", "slightly high", "middle", "slightly low", "low", "very low"],
+)
+
+
 def test_chat_answers_agree_with_the_objects(samples: list[Sample]) -> None:
     seen = set()
     for sample in samples:
@@ -187,6 +193,10 @@ def test_chat_answers_agree_with_the_objects(samples: list[Sample]) -> None:
                 x, y = (corner + item.side / 2 for corner in item.corners[0])
                 near = {"left": x < 48, "right": x > 48, "top": y < 48, "bottom": y > 48}
                 assert all(near.get(word, True) for word in answer.split())
+            elif branch.kind == "along":
+                axis = int("high" in branch.question)
+                centre = item.corners[0][axis] + item.side / 2
+                assert abs(centre - (ALONG[axis].index(answer) + 0.5) * 96 / 7) < 96 / 14
             elif branch.kind == "order":
                 names = EXPRESSION.findall(branch.question)
                 places = [min(fitting(sample, name)) for name in names]
@@ -202,6 +212,7 @@ def test_chat_answers_agree_with_the_objects(samples: list[Sample]) -> None:
         "exists",
         "side",
         "part",
+        "along",
         "relation",
     }
     assert seen >= {"direction", "moves", "becomes", "order", "end"}
