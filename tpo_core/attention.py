@@ -259,7 +259,7 @@ def _by_record(
         # A single path is a plain causal sequence.
         rest = reach - prefix.stop
         lengths += [size + rest, 0] if len(branches) < 2 else [size, rest]
-    queries, keys, values = (part.split(lengths, 2) for part in (query, key, value))
+    queries, keys, values = (torch.split(part, lengths, 2) for part in (query, key, value))
     grouped = query.shape[1] != key.shape[1]
     parts = []
 
@@ -274,8 +274,8 @@ def _by_record(
         if lengths[first]:
             attend(queries[first], keys[first], values[first], None)
         if lengths[second]:
-            whole = (torch.cat(pieces[first : second + 1], 2) for pieces in (keys, values))
-            attend(queries[second], *whole, layout.branch_mask(number, query.device))
+            k, v = (torch.cat(pieces[first : second + 1], 2) for pieces in (keys, values))
+            attend(queries[second], k, v, layout.branch_mask(number, query.device))
     return torch.cat(parts, 1)
 
 

@@ -49,9 +49,9 @@ class ChatSettings:
         caption_weight: Weight of the captions' loss against that of the answers.
         start: Place in the split of the first scene.
         crowd: Least and greatest number of objects in a scene; by default the world's own.
-        painted: Share of the pictures whose objects have random colours that no word names. They are
-            asked about everything but colours, so that the model does not learn to guess shapes
-            from the colours they come in.
+        painted: Share of the pictures whose objects have random colours that no word names. They
+            are asked about everything but colours, so that the model does not learn to guess
+            shapes from the colours they come in.
     """
 
     steps: int
