@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -34,6 +35,9 @@ def main() -> None:
     if torch.distributed.get_rank() == 0:
         (output / "ranks.json").write_text(json.dumps(list(zip(*gathered, strict=True))))
     torch.distributed.destroy_process_group()
+    # torch's own threads now and then abort the interpreter's exit; nothing is left to do there.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 main()
