@@ -255,10 +255,10 @@ def _by_record(
     """
     lengths: list[int] = []
     for prefix, branches in layout.spans:
-        size, reach = prefix.stop - prefix.start, branches[-1].stop if branches else prefix.stop
+        whole = (branches[-1].stop if branches else prefix.stop) - prefix.start
         # A single path is a plain causal sequence.
-        rest = reach - prefix.stop
-        lengths += [size + rest, 0] if len(branches) < 2 else [size, rest]
+        causal = whole if len(branches) < 2 else prefix.stop - prefix.start
+        lengths += [causal, whole - causal]
     queries, keys, values = (torch.split(part, lengths, 2) for part in (query, key, value))
     grouped = query.shape[1] != key.shape[1]
     parts = []

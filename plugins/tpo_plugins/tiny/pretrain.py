@@ -64,8 +64,8 @@ RECIPE: Final[tuple[Step, ...]] = (
         painted=0.6,
         start=500_000,
     ),
-    # Boxes weigh five times as much from here on: what sees in words what is where still has to be
-    # taught where exactly.
+    # Boxes weigh five times as much from here on: the tower knows what it sees, but not exactly
+    # where.
     VisionSettings(
         steps=1500,
         batch=24,
