@@ -12,7 +12,8 @@ from tpo_core import cli
 from tpo_core.cli import app
 from tpo_core.errors import InputError
 from tpo_core.media.open import open_media
-from tpo_core.records.inspection import inspect_files
+from tpo_core.records.inspection import Inspection, inspect_files
+from tpo_core.records.quarantine import Quarantine
 from tpo_core.records.reader import RecordFile, record_files
 
 Raw = dict[str, Any]
@@ -138,3 +139,11 @@ def test_command_says_what_is_wrong_in_one_line(
     assert len(error.splitlines()) == 1
     assert tpo("inspect") == 2
     assert tpo("inspect", tmp_path, "--limit", 3) == 2
+
+
+def test_samples_of_an_alternating_dataset_are_of_both_kinds():
+    good = [(0, index) for index in range(96)]
+    found = Inspection(quarantine=Quarantine(limit=0.0), good=good)
+    drawn = [index for _, index in found.spread(12)]
+    assert [index // 8 for index in drawn] == list(range(12))
+    assert {index % 2 for index in drawn} == {0, 1}
