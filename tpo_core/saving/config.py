@@ -20,8 +20,9 @@ HEADS = "heads.safetensors"
 TRAINED_BASE = "trained_base.safetensors"
 BACKBONE = "backbone"
 PROCESSOR = "processor"
+FILES = "files"
 CARD = "README.md"
-OWNED = frozenset({CONFIG, ADAPTER, HEADS, TRAINED_BASE, BACKBONE, PROCESSOR, CARD})
+OWNED = frozenset({CONFIG, ADAPTER, HEADS, TRAINED_BASE, BACKBONE, PROCESSOR, FILES, CARD})
 
 
 class _Strict(BaseModel):
@@ -53,7 +54,7 @@ class SavedConfig(_Strict):
         format: Tells our folders from others.
         format_version: Grows when older packages could not read the folder.
         backbone: The backbone.
-        heads: Options of each head, by registered name.
+        heads: Options of each head, by registered name; `./files/<name>` is a folder inside.
         lora: LoRA settings; None if there is none.
         merged: Whether LoRA and token rows were folded into the backbone's weights.
         tokens: Id of every task token's text.

@@ -20,6 +20,7 @@ from tpo_core.lora import LoraSettings
 from tpo_core.model import Origin, TpoModel
 from tpo_core.saving import config as names
 from tpo_core.saving.config import SavedConfig, read_config
+from tpo_core.saving.files import located
 from tpo_core.saving.hub import fetch
 from tpo_core.saving.write import adapter_tensors, base_tensors
 
@@ -48,7 +49,8 @@ def load(
     folder = fetch(source)
     config = read_config(folder)
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    registry.before_attach(config.backbone.source, config.heads)
+    heads = located(config.heads, folder)
+    registry.before_attach(config.backbone.source, heads)
     classes = _heads(config, folder)
     backbone = _backbone(config, folder, dtype=dtype, device=device, attention=attention)
     if backbone.hidden_size != config.backbone.hidden_size:
@@ -58,7 +60,7 @@ def load(
         )
     origin = Origin(
         backbone=config.backbone.source,
-        heads=config.heads,
+        heads=heads,
         lora=None if config.lora is None else LoraSettings(**config.lora),
     )
     try:

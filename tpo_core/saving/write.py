@@ -21,6 +21,7 @@ from tpo_core.resources import looks_like_hub_id
 from tpo_core.saving import config as names
 from tpo_core.saving.card import model_card
 from tpo_core.saving.config import SavedBackbone, SavedConfig
+from tpo_core.saving.files import copy_files, portable
 from tpo_core.saving.folder import replacing
 
 SMALL = 64 << 20
@@ -87,7 +88,7 @@ def describe(model: TpoModel, *, include_backbone: bool | None = None) -> SavedC
     if must and not include_backbone:
         why = "LoRA was merged into it" if model.is_merged else f"{source!r} cannot be loaded again"
         raise InputError(f"include_backbone=False, but the backbone must be saved: {why}")
-    heads = {name: dict(options) for name, options in origin.heads.items()}
+    heads, _ = portable(origin.heads)
     try:
         json.dumps(heads)
     except (TypeError, ValueError) as error:
@@ -158,6 +159,7 @@ def _write(
     text = json.dumps(config.model_dump(mode="json"), indent=2)
     (folder / names.CONFIG).write_text(text + "\n", encoding="utf-8")
     write_tensors(model.heads.state_dict(), folder / names.HEADS)
+    copy_files(portable(model.origin.heads)[1], folder)
     if model.peft is not None:
         _write_adapter(model, config, folder / names.ADAPTER)
     if config.backbone.included:
