@@ -35,3 +35,20 @@ def giou_loss(predicted: Tensor, target: Tensor) -> Tensor:
     """
     loss: Tensor = generalized_box_iou_loss(order_corners(predicted), target)
     return loss
+
+
+def valid_giou_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """Return upstream TPO's mean of 1 - GIoU: over well-ordered predictions alone, else 2.
+
+    Args:
+        predicted: `[N, 4]` xyxy, any order of corners, float32.
+        target: `[N, 4]` xyxy, well-ordered, float32.
+
+    Returns:
+        A scalar in [0, 2]; the constant 2, without gradient, if every prediction is inverted.
+    """
+    valid = (predicted[:, 2:] >= predicted[:, :2]).all(-1)
+    # Inverted rows are replaced before the loss, so that none of their gradients turns up as NaN.
+    loss: Tensor = generalized_box_iou_loss(torch.where(valid[:, None], predicted, target), target)
+    count = valid.sum()
+    return torch.where(count > 0, (loss * valid).sum() / count.clamp(min=1), 2.0)

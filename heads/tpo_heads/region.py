@@ -14,9 +14,10 @@ from tpo_core.head import HeadContext, LossTerms, TaskHead
 from tpo_core.records.schema import RegionPrompt, RegionTarget
 from tpo_core.results import Box, Result
 from tpo_core.tokens import REGION
-from tpo_heads.boxes import giou_loss, order_corners
+from tpo_heads.boxes import giou_loss, order_corners, valid_giou_loss
 
 Activation = Literal["sigmoid", "none"]
+Inverted = Literal["ordered", "left_out"]
 
 _CENTRED = (0.25, 0.25, 0.75, 0.75)
 
@@ -33,6 +34,9 @@ class RegionHead(TaskHead):
         activation: `"sigmoid"`: sigmoids of the MLP's four outputs are centre and size, as in DETR,
             so that no box is inverted; learns several times faster. `"none"`: the outputs are xyxy
             as they are, as upstream; needed for its checkpoint.
+        inverted: What GIoU does with predictions whose corners are swapped: `"ordered"` compares
+            them by their ordered corners; `"left_out"` takes the mean over the others, or the
+            constant 2 if there are none, as upstream. The latter depends on how a batch is split.
         l1_weight: Weight of the mean absolute error over the four coordinates.
         giou_weight: Weight of 1 - GIoU.
 
@@ -49,6 +53,7 @@ class RegionHead(TaskHead):
         *,
         state: Literal["slot", "trigger"] = "slot",
         activation: Activation = "sigmoid",
+        inverted: Inverted = "ordered",
         l1_weight: float = 2.0,
         giou_weight: float = 0.2,
     ) -> None:
@@ -57,12 +62,16 @@ class RegionHead(TaskHead):
             raise InputError(
                 f"region head option activation is {activation!r}; expected 'sigmoid' or 'none'"
             )
+        if inverted not in ("ordered", "left_out"):
+            raise InputError(
+                f"region head option inverted is {inverted!r}; expected 'ordered' or 'left_out'"
+            )
         if min(l1_weight, giou_weight) < 0:
             raise InputError(
                 f"region head weights are l1_weight={l1_weight}, giou_weight={giou_weight}; "
                 "expected values of at least 0"
             )
-        self.activation = activation
+        self.activation, self.inverted = activation, inverted
         self._weights = {"l1": l1_weight, "giou": giou_weight}
         width = max(hidden_size // 2, 1)
         self.loc_decoder = nn.Sequential(
@@ -102,7 +111,11 @@ class RegionHead(TaskHead):
         target = outputs.new_tensor([item.box for item in targets])
         l1 = (outputs - target).abs().mean(-1)
         count = float(len(targets))
-        return {"l1": (l1.sum(), count), "giou": (giou_loss(outputs, target).sum(), count)}
+        if self.inverted == "left_out":
+            giou = valid_giou_loss(outputs, target) * count
+        else:
+            giou = giou_loss(outputs, target).sum()
+        return {"l1": (l1.sum(), count), "giou": (giou, count)}
 
     def decode(self, outputs: Tensor, context: HeadContext) -> list[Result]:
         """Return one `Box` per slot, clamped to the image and ordered."""

@@ -32,7 +32,7 @@ from tpo_heads.mask.features import (
 from tpo_heads.mask.prompts import box_embedding
 from tpo_heads.mask.sam2_source import load_sam2
 from tpo_heads.mask.targets import PromptedFrame, prompted_frame, resize_masks, skip_reason
-from tpo_heads.mask.tracks import BoxPrompt, frames_of, track_slots
+from tpo_heads.mask.tracks import BoxPrompt, frames_of, track_slots, users_boxes
 
 DEFAULT_SAM2 = "facebook/sam2-hiera-large"
 DEFAULT_WEIGHTS = {"prompt_l1": 1.0, "box_l1": 1.0, "bce": 2.0, "dice": 1.0, "presence": 0.1}
@@ -77,6 +77,8 @@ class MaskHead(TaskHead):
             Propagation uses the released weights all the same.
         box_prompt: Who prompts SAM2 if the user gave a box: `"sam2"`, its own encoding of the box,
             as upstream, or `"token"`, the state.
+        target_box: Which box the L1 losses aim at: `"mask"`, the one around the object's mask, or
+            `"user"`, the user's if there is one, as upstream.
         encode_batch: How many frames go through SAM2's image encoder together.
         encoder_dtype: What the image encoder computes in.
 
@@ -100,11 +102,13 @@ class MaskHead(TaskHead):
         loss_weights: Mapping[str, float] | None = None,
         train_decoder: bool = False,
         box_prompt: BoxPrompt = "sam2",
+        target_box: Literal["mask", "user"] = "mask",
         encode_batch: int = 4,
         encoder_dtype: EncoderDtype = "float32",
     ) -> None:
         super().__init__(hidden_size, state=state)
         _check("box_prompt", box_prompt, ("sam2", "token"))
+        _check("target_box", target_box, ("mask", "user"))
         _check("encoder_dtype", encoder_dtype, ("float32", "bfloat16"))
         self._weights = _merged_weights(loss_weights)
         if encode_batch < 1:
@@ -112,6 +116,7 @@ class MaskHead(TaskHead):
                 f"mask head option encode_batch is {encode_batch}; expected at least 1"
             )
         self.box_prompt: BoxPrompt = box_prompt
+        self.target_box = target_box
         self.encode_batch = encode_batch
         self.encoder_dtype: EncoderDtype = encoder_dtype
         # In a tuple, so that nn.Module does not register it; see the class docstring.
@@ -157,6 +162,11 @@ class MaskHead(TaskHead):
             prompted_frame(target, context.media_of(slot)) for slot, target in enumerate(targets)
         ]
         boxes = torch.stack([frame.box for frame in frames]).to(device)
+        if self.target_box == "user":
+            given = users_boxes(context, slots=len(targets))
+            for slot, box in enumerate(given):
+                if box is not None:
+                    boxes[slot] = boxes.new_tensor(box.box)
         terms: dict[str, Tensor] = {}
         with torch.autocast(device.type, enabled=False):
             if "prompt_l1" in self._weights:

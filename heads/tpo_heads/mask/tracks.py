@@ -102,27 +102,37 @@ def track_slots(
 def slot_prompts(
     sam: Any, prompts: Tensor, context: HeadContext, *, box_prompt: BoxPrompt
 ) -> list[SlotPrompt]:
-    """Choose each slot's frame, and its state's prompt or SAM2's encoding of the user's box.
+    """Choose each slot's frame, and its state's prompt or SAM2's encoding of the user's box."""
+    chosen: list[SlotPrompt] = []
+    given = users_boxes(context, slots=len(prompts))
+    for slot, (sparse, box) in enumerate(zip(prompts, given, strict=True)):
+        if box is None:
+            chosen.append(SlotPrompt(slot=slot, frame=0, sparse=sparse, from_token=True))
+            continue
+        from_token = box_prompt == "token"
+        if not from_token:
+            sparse = box_embedding(sam, torch.tensor([box.box]))[0]
+        frame = nearest_position(context.media_of(slot), box.frame)
+        chosen.append(SlotPrompt(slot=slot, frame=frame, sparse=sparse, from_token=from_token))
+    return chosen
+
+
+def users_boxes(context: HeadContext, *, slots: int) -> list[RegionPrompt | None]:
+    """Return the box that the user gave for each slot; None where none was given.
 
     Where a user gave several boxes, the slots of that branch take them in turn.
     """
     turns: dict[tuple[int, int], int] = defaultdict(int)
-    chosen: list[SlotPrompt] = []
-    for slot, sparse in enumerate(prompts):
-        media = context.media_of(slot)
+    chosen: list[RegionPrompt | None] = []
+    for slot in range(slots):
         given = context.prompts[slot] if context.prompts else ()
         boxes = [prompt for prompt in given if isinstance(prompt, RegionPrompt)]
         if not boxes:
-            chosen.append(SlotPrompt(slot=slot, frame=0, sparse=sparse, from_token=True))
+            chosen.append(None)
             continue
         branch = (int(context.media_index[slot]), hash(tuple(boxes)))
-        box = boxes[turns[branch] % len(boxes)]
+        chosen.append(boxes[turns[branch] % len(boxes)])
         turns[branch] += 1
-        from_token = box_prompt == "token"
-        if not from_token:
-            sparse = box_embedding(sam, torch.tensor([box.box]))[0]
-        frame = nearest_position(media, box.frame)
-        chosen.append(SlotPrompt(slot=slot, frame=frame, sparse=sparse, from_token=from_token))
     return chosen
 
 
