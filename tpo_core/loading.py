@@ -48,14 +48,23 @@ def load_backbone(
 
 
 def model_type_of(source: str) -> str:
-    """Return the `model_type` of the transformers config at a folder or hub id."""
-    from transformers import AutoConfig
+    """Return the `model_type` that the config at a folder or hub id names.
+
+    Raises:
+        InputError: If there is no config, or it names none.
+    """
+    from transformers import PretrainedConfig
 
     try:
-        config = AutoConfig.from_pretrained(source)
+        values, _ = PretrainedConfig.get_config_dict(source)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"no backbone at {source!r}: {reason}; expected a folder or hub id with a config.json"
         ) from error
-    return str(config.model_type)
+    if "model_type" not in values:
+        raise InputError(
+            f"no backbone at {source!r}: its config.json names no model_type; expected the folder "
+            "or hub id of a multimodal LLM"
+        )
+    return str(values["model_type"])

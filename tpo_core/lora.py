@@ -63,12 +63,15 @@ def add_adapter(
     if settings is None:
         config: Any = TrainableTokensConfig(target_modules=modules, token_indices=token_ids)
     else:
+        targets = backbone.lora_targets()
+        # A head that LoRA wraps tells new tokens apart without rows of their own, as in upstream.
+        tables = [name for name in modules if name not in targets]
         config = LoraConfig(
             r=settings.rank,
             lora_alpha=settings.alpha,
             lora_dropout=settings.dropout,
-            target_modules=backbone.lora_targets(),
-            trainable_token_indices=dict.fromkeys(modules, token_ids) if token_ids else None,
+            target_modules=targets,
+            trainable_token_indices=dict.fromkeys(tables, token_ids) if token_ids else None,
         )
     backbone.model.requires_grad_(False)
     with warnings.catch_warnings():

@@ -41,6 +41,14 @@ BACKBONES = (
         model_types=("*",),
         summary="any other image-text-to-text model of transformers",
     ),
+    BackboneSpec(
+        name="videochat",
+        target="tpo_backbones.videochat.adapter:VideoChatAdapter",
+        model_types=("videochat_tpo",),
+        requires=("sentencepiece",),
+        install_hint="pip install sentencepiece",
+        summary="VideoChat-TPO, the paper's own: images and videos; see tpo convert",
+    ),
     *(
         BackboneSpec(name=model_type, target=target, model_types=(model_type,), summary=summary)
         for model_type, (target, summary) in _FAMILIES.items()
@@ -61,6 +69,12 @@ HEADS = (
         target="tpo_heads.region:RegionHead",
         tokens=(REGION,),
         summary="one box, normalised xyxy",
+    ),
+    HeadSpec(
+        name="temporal_cgdetr",
+        target="tpo_heads.temporal_cgdetr:CGDETRHead",
+        tokens=(TEMPORAL,),
+        summary="the paper's temporal head, CG-DETR: spans and saliency from clip features",
     ),
     HeadSpec(
         name="temporal",

@@ -20,7 +20,7 @@ from tpo_heads.mask.features import (
 )
 from tpo_heads.mask.prompts import box_embedding, injected_prompt
 from tpo_heads.mask.propagate import Prompt, Tracker, propagate
-from tpo_heads.mask.sam2_source import load_sam2
+from tpo_heads.mask.sam2_source import load_sam2, read_config
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +177,14 @@ def test_a_configuration_may_name_sam2_classes_only(tmp_path: Path) -> None:
     config.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"'os.system'; only classes of the sam2 package"):
         load_sam2(str(tmp_path))
+
+
+def test_sam2s_own_configurations_are_read_as_sam2_reads_them() -> None:
+    import sam2
+
+    path = Path(sam2.__file__).parent / "configs" / "sam2" / "sam2_hiera_l.yaml"
+    config = read_config(path.read_text(encoding="utf-8"), source="sam2")
+    assert config["memory_encoder"]["fuser"]["layer"]["layer_scale_init_value"] == 1e-6
 
 
 def test_clear_errors_for_sources(tmp_path: Path) -> None:

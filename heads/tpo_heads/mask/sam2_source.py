@@ -91,9 +91,13 @@ def read_config(text: str, *, source: str) -> dict[str, Any]:
     Raises:
         InputError: If it is not YAML or has no such mapping.
     """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     try:
-        parsed = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        # Not yaml's own loader, for which sam2's `1e-6` is a text.
+        parsed = OmegaConf.to_container(OmegaConf.create(text))
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise InputError(f"SAM2 configuration of {source!r} is not YAML: {error}") from error
     model = parsed.get("model") if isinstance(parsed, dict) else None
     if not isinstance(model, dict) or "_target_" not in model:
