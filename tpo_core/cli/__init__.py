@@ -44,6 +44,11 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "eval": Command("Evaluate a model on a benchmark."),
     "predict": Command("Ask a model about a picture or a video."),
+    "convert": Command(
+        "Convert a released checkpoint to a model of ours, or back.",
+        resume="give the same command again to go on",
+        module="tpo_plugins.convert.command",
+    ),
     "inspect": Command("Count what a dataset holds, list what is unusable, draw samples."),
     "bench": Command("Time a model's answers on this machine."),
     "plugins": Command("List plugins: hooks, what they provide, and why one failed."),
