@@ -176,6 +176,7 @@ def _write(
     def finished(file: str) -> None:
         nonlocal done
         done += 1
+        job.source.close()
         progress(file, done, total)
 
     write_shards(

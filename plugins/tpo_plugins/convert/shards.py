@@ -119,6 +119,10 @@ class ShardedCheckpoint:
             raise CheckpointError(f"{path} is broken ({error}); get it again") from error
         return tensor
 
+    def close(self) -> None:
+        """Let go of the file that was read last: its pages count as memory while it is mapped."""
+        self._open = None
+
     def _slice(self, name: str) -> Any:
         from safetensors import SafetensorError
 
