@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tpo_core.evaluation.metrics.contours import boundary
 from tpo_core.evaluation.metrics.masks import (
-    boundary,
     boundary_measure,
     boundary_radius,
+    frame_scores,
     j_and_f,
     region_similarity,
 )
@@ -53,6 +54,46 @@ def test_tolerance_in_pixels() -> None:
     shifted = np.roll(truth, 3, axis=1)
     assert boundary_measure(shifted, truth) < 1
     assert boundary_measure(shifted, truth, tolerance=3) == 1.0
+
+
+def by_distance(predicted: NDArray[np.bool_], truth: NDArray[np.bool_], radius: float) -> float:
+    """F by a distance transform of the whole picture."""
+    from scipy.ndimage import distance_transform_edt
+
+    ours, theirs = boundary(predicted), boundary(truth)
+    if not ours.any() or not theirs.any():
+        return float(ours.any() == theirs.any())
+    precision = (distance_transform_edt(~theirs)[ours] <= radius).mean()
+    recall = (distance_transform_edt(~ours)[theirs] <= radius).mean()
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+@pytest.mark.parametrize("tolerance", [0.008, 0.05, 1, 2.5, 7])
+def test_boundary_measure_equals_a_distance_transform(tolerance: float) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        size = tuple(rng.integers(1, 40, 2))
+        predicted, truth = (rng.random(size) < rng.choice([0.02, 0.3, 0.95]) for _ in range(2))
+        expected = by_distance(predicted, truth, boundary_radius(size, tolerance=tolerance))
+        assert boundary_measure(predicted, truth, tolerance=tolerance) == pytest.approx(expected)
+
+
+def test_each_frame_has_its_scores_and_void_counts_in_neither() -> None:
+    truth = np.zeros((2, 10, 10), bool)
+    truth[:, 2:6, 2:6] = True
+    predicted = np.zeros_like(truth)
+    predicted[0, 2:6, 2:8] = True
+    void = np.zeros_like(truth)
+    void[:, :, 6:] = True
+    regions, boundaries = frame_scores(predicted, truth, void=void)
+    assert regions.tolist() == [1.0, 0.0]
+    assert boundaries.tolist() == [1.0, 0.0]
+
+
+def test_a_mask_that_fills_the_picture_has_no_boundary() -> None:
+    full, empty = np.ones((5, 5), bool), np.zeros((5, 5), bool)
+    assert boundary_measure(empty, full) == 1.0
+    assert region_similarity(empty, full) == 0.0
 
 
 def test_unequal_sizes_are_refused() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tpo_core.errors import InputError
-from tpo_core.evaluation.metrics.moments import recall_at_1, span_iou
+from tpo_core.evaluation.metrics.moments import recall_at_1, recall_at_k, span_iou
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "metrics"
 CHARADES = json.loads((GOLDEN / "charades_sta_A.json").read_text(encoding="utf-8"))
@@ -84,3 +84,26 @@ def test_wrong_input_is_named() -> None:
         recall_at_1([[(0, 1)]], [[(0, 1)], [(0, 1)]])
     with pytest.raises(InputError, match="query 0 has no right moment"):
         recall_at_1([[(0, 1)]], [[]])
+
+
+def test_a_tie_is_a_hit_but_for_2d_tan() -> None:
+    said, truth = [[(0.0, 4.0)]], [[(0.0, 8.0)]]
+    for variant in ("tpo", "timechat", "tall", "videochat-flash"):
+        assert recall_at_1(said, truth, thresholds=(0.5,), variant=variant)["r1@0.5"] == 1
+    assert recall_at_1(said, truth, thresholds=(0.5,), variant="2d-tan")["r1@0.5"] == 0
+
+
+def test_ego4d_tries_k_spans_and_a_tie_is_a_miss() -> None:
+    truth = [(0.0, 10.0), (0.0, 10.0), (0.0, 10.0)]
+    said = [[(20.0, 30.0), (0.0, 10.0)], [(0.0, 3.0)], [(0.0, 6.0)]]
+    figures = recall_at_k(said, truth)
+    assert figures == pytest.approx(
+        {"r1@0.3": 1 / 3, "r5@0.3": 2 / 3, "r1@0.5": 1 / 3, "r5@0.5": 2 / 3, "miou": 0.3}
+    )
+
+
+def test_ego4d_leaves_out_unanswered_queries_unless_strict() -> None:
+    said, truth = [[(0.0, 10.0)], []], [(0.0, 10.0), (0.0, 10.0)]
+    assert recall_at_k(said, truth)["r1@0.5"] == 1
+    strict = recall_at_k(said, truth, strict=True)
+    assert (strict["r1@0.5"], strict["miou"]) == (0.5, 0.5)

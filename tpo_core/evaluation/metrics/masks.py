@@ -1,7 +1,10 @@
 """Region similarity J and boundary measure F of masks, as DAVIS defines them.
 
 Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation",
-CVPR 2016; conventions of the official davis2017-evaluation. Free of torch.
+CVPR 2016; conventions of the official davis2017-evaluation (`metrics.py`), which MeViS copies. Free
+of torch.
+
+Shapes: T frames, H x W pixels.
 """
 
 from __future__ import annotations
@@ -11,10 +14,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from tpo_core.evaluation.metrics.contours import Contour, Mask
+
 BOUNDARY_TOLERANCE = 0.008
 """Fraction of the image diagonal within which two boundary pixels match."""
 
-Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Masks = NDArray[np.bool_]
 
 
 def region_similarity(predicted: Mask, truth: Mask, *, void: Mask | None = None) -> float:
@@ -31,9 +37,7 @@ def region_similarity(predicted: Mask, truth: Mask, *, void: Mask | None = None)
     Raises:
         ValueError: If the shapes differ.
     """
-    predicted, truth = _without_void(predicted, truth, void)
-    union = np.count_nonzero(predicted | truth)
-    return np.count_nonzero(predicted & truth) / union if union else 1.0
+    return _iou(*_without_void(predicted, truth, void))
 
 
 def boundary_measure(
@@ -46,7 +50,8 @@ def boundary_measure(
     """Return F, the harmonic mean of boundary precision and recall.
 
     A boundary pixel matches if the other mask has one within a Euclidean distance of
-    `ceil(tolerance * diagonal)` pixels.
+    `ceil(tolerance * diagonal)` pixels. A mask that fills the image has no boundary, so against an
+    empty one it scores 1.
 
     Args:
         predicted: bool `[H, W]`.
@@ -61,21 +66,31 @@ def boundary_measure(
         ValueError: If the shapes differ.
     """
     predicted, truth = _without_void(predicted, truth, void)
-    ours, theirs = boundary(predicted), boundary(truth)
-    if not ours.any() or not theirs.any():
-        return float(ours.any() == theirs.any())
     radius = boundary_radius(truth.shape, tolerance=tolerance)
-    precision = np.count_nonzero(ours & _near(theirs, radius)) / np.count_nonzero(ours)
-    recall = np.count_nonzero(theirs & _near(ours, radius)) / np.count_nonzero(theirs)
+    return contour_measure(Contour.of(predicted, radius), Contour.of(truth, radius))
+
+
+def contour_measure(predicted: Contour, truth: Contour) -> float:
+    """Return F of two boundaries with the same radius; see `boundary_measure`."""
+    if not len(predicted) or not len(truth):
+        return float(len(predicted) == len(truth))
+    precision = predicted.matched(truth) / len(predicted)
+    recall = truth.matched(predicted) / len(truth)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def j_and_f(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the means of J and of F over frames.
+def frame_scores(
+    predicted: Masks, truth: Masks, *, void: Masks | None = None
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Return J and F of each frame.
 
     Args:
         predicted: bool `[T, H, W]`, T >= 1.
         truth: bool `[T, H, W]`.
+        void: bool `[T, H, W]`, pixels that count in neither mask.
+
+    Returns:
+        Two `[T]` in [0, 1].
 
     Raises:
         ValueError: If the shapes differ or there is no frame.
@@ -85,27 +100,29 @@ def j_and_f(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[flo
             f"masks have shapes {predicted.shape} and {truth.shape}; expected two equal [T, H, W] "
             "with at least one frame"
         )
-    pairs = list(zip(predicted, truth, strict=True))
-    regions = [region_similarity(ours, theirs) for ours, theirs in pairs]
-    boundaries = [boundary_measure(ours, theirs) for ours, theirs in pairs]
-    return float(np.mean(regions)), float(np.mean(boundaries))
+    radius = boundary_radius(truth.shape[1:])
+    regions, boundaries = np.empty(len(truth)), np.empty(len(truth))
+    for index in range(len(truth)):
+        ours, theirs = _without_void(
+            predicted[index], truth[index], None if void is None else void[index]
+        )
+        regions[index] = _iou(ours, theirs)
+        boundaries[index] = contour_measure(Contour.of(ours, radius), Contour.of(theirs, radius))
+    return regions, boundaries
 
 
-def boundary(mask: Mask) -> Mask:
-    """Return the pixels that differ from their right, lower or lower-right neighbour.
-
-    The last row compares with the right alone, the last column with the lower alone, the corner
-    with none; a mask that fills the image has no boundary.
+def j_and_f(predicted: Masks, truth: Masks) -> tuple[float, float]:
+    """Return the means of J and of F over frames.
 
     Args:
-        mask: bool `[H, W]`.
+        predicted: bool `[T, H, W]`, T >= 1.
+        truth: bool `[T, H, W]`.
+
+    Raises:
+        ValueError: If the shapes differ or there is no frame.
     """
-    right, lower, corner = mask.copy(), mask.copy(), mask.copy()
-    right[:, :-1] = mask[:, 1:]
-    lower[:-1] = mask[1:]
-    corner[:-1, :-1] = mask[1:, 1:]
-    edges: Mask = (mask ^ right) | (mask ^ lower) | (mask ^ corner)
-    return edges
+    regions, boundaries = frame_scores(predicted, truth)
+    return float(regions.mean()), float(boundaries.mean())
 
 
 def boundary_radius(shape: tuple[int, ...], *, tolerance: float = BOUNDARY_TOLERANCE) -> float:
@@ -113,11 +130,10 @@ def boundary_radius(shape: tuple[int, ...], *, tolerance: float = BOUNDARY_TOLER
     return tolerance if tolerance >= 1 else math.ceil(tolerance * math.hypot(*shape))
 
 
-def _near(mask: Mask, radius: float) -> Mask:
-    from scipy.ndimage import distance_transform_edt
-
-    near: Mask = distance_transform_edt(~mask) <= radius
-    return near
+def _iou(predicted: Mask, truth: Mask) -> float:
+    shared = np.count_nonzero(predicted & truth)
+    union = np.count_nonzero(predicted) + np.count_nonzero(truth) - shared
+    return shared / union if union else 1.0
 
 
 def _without_void(predicted: Mask, truth: Mask, void: Mask | None) -> tuple[Mask, Mask]:
