@@ -40,7 +40,7 @@ layers: $(VENV)/dev
 
 check: lint types layers test
 
-# The embedded weights, from nothing: the shipped ones took 2.6 hours of one core in all.
+# The embedded weights, from nothing: the shipped ones took four hours in all, most of it on one core.
 tiny: $(VENV)/base
 	$(BIN)/python -m tpo_plugins.tiny.pretrain
 	$(BIN)/python -m tpo_plugins.tiny.pretrain_sam2

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tpo_core.head import TaskHead
     from tpo_core.hookspecs import hookimpl
     from tpo_core.inference import Answer, Question
+    from tpo_core.records.source import open_dataset
     from tpo_core.registry import (
         list_backbones,
         list_benchmarks,
@@ -62,6 +63,7 @@ _NAMES_OF = {
     "head": ("TaskHead",),
     "hookspecs": ("hookimpl",),
     "inference": ("Answer", "Question"),
+    "records.source": ("open_dataset",),
     "registry": ("list_backbones", "list_benchmarks", "list_datasets", "list_heads", "plugins"),
     "specs": ("BackboneSpec", "BenchmarkSpec", "DatasetSpec", "HeadSpec"),
     "tokens": ("TaskToken",),
@@ -97,6 +99,7 @@ __all__ = [
     "list_benchmarks",
     "list_datasets",
     "list_heads",
+    "open_dataset",
     "plugins",
     "train",
 ]

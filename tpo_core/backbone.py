@@ -9,11 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
+from tpo_core.media.sampling import FrameChooser, choose_frames
 from tpo_core.media.types import FrameFeatures, Media
 from tpo_core.records.schema import Message
 
@@ -145,8 +146,11 @@ class BackboneAdapter(nn.Module, ABC):
         renderer: Turns messages and media into token ids.
         strategy: How several branches and records share a forward pass; set by `self_check`.
         hidden_size: D.
+        choose_frames: Which frames of a video the model looks at, in training and after it; uniform
+            in time unless a subclass names another function.
     """
 
+    choose_frames: ClassVar[FrameChooser] = staticmethod(choose_frames)
     model: nn.Module
     renderer: Renderer
     strategy: Strategy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,20 @@ class Box(Result):
 
     def __str__(self) -> str:
         return "[" + ", ".join(f"{value:.2f}" for value in self.xyxy) + "]"
+
+
+@dataclass(frozen=True, slots=True)
+class BoxTrack(Result):
+    """One object's boxes through a video, by frame number in the file, where it is visible."""
+
+    boxes: Mapping[int, Box]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `{"boxes": {frame: [x1, y1, x2, y2]}}`, normalised."""
+        return {"boxes": {str(index): box.to_json()["box"] for index, box in self.boxes.items()}}
+
+    def __str__(self) -> str:
+        return f"boxes on {len(self.boxes)} frames"
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,12 +69,14 @@ class DatasetSpec(Spec):
         licence: Licence of the data, as its home page names it.
         home: Where the data comes from.
         files: Files expected below the data folder.
+        splits: Names of its splits, as its reader takes them; empty if they depend on the data.
     """
 
     tasks: tuple[str, ...] = ()
     licence: str = ""
     home: str = ""
     files: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from tpo_core import BackboneSpec, BenchmarkSpec, DatasetSpec, HeadSpec, hookimpl
 from tpo_core.tokens import MASK, REGION, TEMPORAL
+from tpo_plugins.datasets.specs import DATASETS
 
 # Families with a file of their own, by `config.model_type`: adapter and summary.
 _FAMILIES = {
@@ -84,23 +85,6 @@ HEADS = (
     ),
 )
 
-DATASETS = (
-    DatasetSpec(
-        name="jsonl",
-        target="tpo_plugins.datasets.jsonl:read",
-        files=("*.jsonl",),
-        summary="any data in the record format: a JSONL file, or a folder of them",
-    ),
-    DatasetSpec(
-        name="tiny_world",
-        target="tpo_plugins.datasets.tiny_world:read",
-        tasks=("region", "temporal", "mask"),
-        licence="Apache-2.0",
-        files=("world.json", "train.jsonl", "val.jsonl", "test.jsonl"),
-        summary="the embedded world of moving shapes, written on first use",
-    ),
-)
-
 BENCHMARKS = (
     BenchmarkSpec(
         name="tiny_world",
@@ -125,7 +109,7 @@ def tpo_heads() -> Iterable[HeadSpec]:
 
 @hookimpl
 def tpo_datasets() -> Iterable[DatasetSpec]:
-    """Register the record format itself and the embedded world."""
+    """Register the readers of `tpo_plugins.datasets`."""
     return DATASETS
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import torch
 
 from tpo_core.inference import Answer
+from tpo_core.media.sampling import choose_frames
 from tpo_core.records.reader import RecordFile
 from tpo_core.records.rle import decode
 from tpo_core.results import Box, MaskTrack, Moments, Span
@@ -19,6 +20,7 @@ class Oracle(torch.nn.Module):
         super().__init__()
         self.head_by_task = dict.fromkeys(("region", "temporal", "mask"))
         self.origin = SimpleNamespace(backbone="oracle", heads=self.head_by_task)
+        self.backbone = SimpleNamespace(choose_frames=choose_frames)
         self.spoil, self.chat, self.known = spoil, chat, {}
         file = RecordFile(folder / "test.jsonl")
         for index in range(len(file)):

@@ -34,14 +34,6 @@ def test_a_short_budget_does_less_of_everything():
     assert records[0] >= 48
 
 
-def test_a_very_short_budget_takes_twice_the_steps_on_half_the_batch():
-    plan = Plan.make(budget=60)
-    changed = plan.overrides({1: 500}, world="w")
-    assert (changed["stages.1.batch"], changed["stages.1.micro_batch"]) == (4, 4)
-    assert changed["stages.1.steps"] == 2 * round(500 * plan.scale)
-    assert "stages.1.batch" not in Plan.make(budget=300).overrides({1: 500}, world="w")
-
-
 def test_the_phases_of_a_budget_add_up_to_it():
     for budget in (120, 300, planning.FULL):
         plan = Plan.make(budget=budget)

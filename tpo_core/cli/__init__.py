@@ -49,6 +49,16 @@ COMMANDS: Mapping[str, Command] = {
         resume="give the same command again to go on",
         module="tpo_plugins.convert.command",
     ),
+    "features": Command(
+        "Compute features of videos once, for heads that read them from files.",
+        resume="the same command goes on where it was",
+        module="tpo_plugins.features.command",
+    ),
+    "datasets": Command("List the datasets that can be read, and the files each needs."),
+    "convert-data": Command(
+        "Write any dataset as records, leaving out and listing what is unusable.",
+        module="tpo_core.cli.convert_data",
+    ),
     "inspect": Command("Count what a dataset holds, list what is unusable, draw samples."),
     "bench": Command("Time a model's answers on this machine."),
     "plugins": Command("List plugins: hooks, what they provide, and why one failed."),

@@ -1,10 +1,11 @@
-"""`tpo inspect`: what a dataset holds and what of it cannot be used."""
+"""`tpo inspect`: what record files or a dataset hold and what of it cannot be used."""
 
 from __future__ import annotations
 
 import json
 import sys
 from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,15 +13,28 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from tpo_core.cli.listing import print_list, print_rows
+from tpo_core.errors import InputError
+
 if TYPE_CHECKING:
     from tpo_core.records.inspection import Inspection
     from tpo_core.records.reader import RecordFile
 
-_MOST_LISTED = 20
+# Of another layer, so named and not imported.
+_MODEL = "tpo_plugins.parameters.command"
 
 
 def run(
-    data: Annotated[Path, typer.Argument(help="A JSONL file of records, or a folder of them.")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA|NAME|model",
+            help="A JSONL file of records, or a folder of them; a dataset; or the word model.",
+        ),
+    ],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The dataset's folder, or the model.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Draw a sheet of samples with their labels here (.png).")
     ] = None,
@@ -28,6 +42,9 @@ def run(
     limit: Annotated[
         float, typer.Option(min=0, max=1, help="Share of records that may be unusable.")
     ] = 0.01,
+    split: Annotated[
+        str | None, typer.Option(help="One split of the dataset; all that are there if left out.")
+    ] = None,
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Media may lie outside the records' folder.")
     ] = False,
@@ -35,12 +52,33 @@ def run(
 ) -> None:
     """Count records, targets and media, list what cannot be used and why, draw samples.
 
-    Every record is validated and its media decoded, as training does; no model is needed.
+    Of record files every record is validated and its media decoded, as training does; no model is
+    needed. Of a dataset as released (tpo inspect NAME DIR) every record is validated, split by
+    split, its media looked for, and the oddities of its files are counted.
 
     Exits with 1 if more records than the limit allows cannot be used.
 
     Example: tpo inspect runs/quickstart/world --out sheet.png
+
+    Of a model (tpo inspect model NAME), a saved one or `videochat_tpo` as released, the weights are
+    counted by group; none is read.
+
+    Example: tpo inspect charades_sta data/charades --split test
+
+    Example: tpo inspect model videochat_tpo
     """
+    if data == "model" and folder is not None:
+        import_module(_MODEL).run(str(folder), as_json=as_json)
+        return
+    if folder is not None:
+        from tpo_core.cli import inspect_dataset
+
+        with redirect_stdout(sys.stderr):
+            survey = inspect_dataset.survey(data, folder, split=split, out=out, samples=samples)
+        inspect_dataset.print_survey(survey, limit=limit, as_json=as_json)
+        return
+    if split is not None:
+        raise typer.BadParameter("a split is of a dataset; give its name and its folder")
     with redirect_stdout(sys.stderr):  # what libraries say must not end up in the JSON
         files = _open_files(data, allow_outside=allow_outside)
         found = _inspect(files, limit=limit)
@@ -56,19 +94,23 @@ def run(
         raise typer.Exit(1)
 
 
-def _open_files(data: Path, *, allow_outside: bool) -> list[RecordFile]:
+def _open_files(data: str, *, allow_outside: bool) -> list[RecordFile]:
     """Open the record files with the target models of every registered head."""
     from tpo_core.records.reader import RecordFile, record_files
-    from tpo_core.records.targets import CORE_TARGETS
-    from tpo_core.registry import list_heads, load_head
+    from tpo_core.records.validate import registered_rules
+    from tpo_core.registry import list_datasets
 
-    specs = list_heads()
-    # The core's own tasks need no head; others are imported for their target models.
-    foreign = [spec for spec in specs if {t.task for t in spec.tokens} - set(CORE_TARGETS)]
-    targets = {token.task: load_head(spec.name).Target for spec in foreign for token in spec.tokens}
-    reserved = {text for spec in specs for token in spec.tokens for text in token.texts}
+    if data in {spec.name for spec in list_datasets()} and not Path(data).exists():
+        raise InputError(f"{data} is a dataset; give the folder with its files too")
+    rules = registered_rules()
     return [
-        RecordFile(path, targets=targets, reserved=reserved, allow_outside=allow_outside)
+        RecordFile(
+            path,
+            targets=rules.targets,
+            prompts=rules.prompts,
+            reserved=rules.reserved,
+            allow_outside=allow_outside,
+        )
         for path in record_files(data)
     ]
 
@@ -95,7 +137,7 @@ def _draw(files: list[RecordFile], found: Inspection, out: Path, *, samples: int
 
 
 def _print(found: Inspection) -> None:
-    from tpo_core.records.inspection import CHAT
+    from tpo_core.records.validate import CHAT
 
     rows = [(name, f"{count} records") for name, count in found.files.items()]
     rows.append(("conversations", str(found.branches)))
@@ -110,25 +152,12 @@ def _print(found: Inspection) -> None:
         rows.append((f"width x height: {width} x {height}", str(count)))
     rows.append(("labels clipped", str(found.quarantine.clipped)))
     rows.append(("quarantined", f"{found.quarantine.bad} ({found.quarantine.share:.1%})"))
-    column = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        typer.echo(f"{name:<{column}}  {value}")
-    _list("notes", found.notes)
-    _list("quarantined", [str(sample) for sample in found.quarantine.entries.values()])
+    print_rows(rows)
+    print_list("notes", found.notes)
+    print_list("quarantined", [str(sample) for sample in found.quarantine.entries.values()])
     if found.too_many_bad:
         typer.echo(
             f"more than the {found.quarantine.limit:.1%} allowed cannot be used; mend the records "
             "above or raise --limit",
             err=True,
         )
-
-
-def _list(title: str, lines: list[str]) -> None:
-    """Print the first lines; plain, so that paths are neither wrapped nor coloured."""
-    if not lines:
-        return
-    typer.echo(f"\n{title}:")
-    for line in lines[:_MOST_LISTED]:
-        typer.echo(f"  {line}")
-    if len(lines) > _MOST_LISTED:
-        typer.echo(f"  and {len(lines) - _MOST_LISTED} more; --json lists all")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tpo_core.errors import InputError
 from tpo_core.media.types import Media
 from tpo_core.records.schema import MaskTarget, RegionPrompt, RegionTarget, TemporalTarget
-from tpo_core.results import Box, MaskTrack, Moments, Result, Span
+from tpo_core.results import Box, BoxTrack, MaskTrack, Moments, Result, Span
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,6 +67,9 @@ def label_marks(targets: Sequence[Any]) -> list[tuple[str, Result]]:
             marks.append(
                 ("temporal", Moments(spans, times=times, saliency=scores, count=len(spans)))
             )
+        elif isinstance(target, MaskTarget) and not target.frames:
+            boxes = {index: Box(*box) for index, box in target.boxes.items() if box is not None}
+            marks.append(("mask", BoxTrack(boxes)))
         elif isinstance(target, MaskTarget):
             indices = tuple(sorted(target.frames))
             masks = torch.stack([decode(target.frames[index]) for index in indices])
@@ -93,6 +96,8 @@ def _draw_frame(
     colours: list[str] = []
     masks: list[tuple[Tensor, str]] = []
     for (label, result), colour in zip(marks, colours_of(marks), strict=True):
+        if isinstance(result, BoxTrack):
+            result = result.boxes.get(media.indices[number], result)
         if isinstance(result, Box):
             boxes.append(_ordered(result.pixels(size)))
             labels.append(label)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from tpo_core.drawing.frames import Marks, draw_frames
 from tpo_core.drawing.panels import draw_result
-from tpo_core.media.open import IMAGE_SUFFIXES
+from tpo_core.media.image import IMAGE_SUFFIXES
 from tpo_core.media.types import Media
 from tpo_core.media.write import write_image, write_video
 from tpo_core.results import MaskTrack

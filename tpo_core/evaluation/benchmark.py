@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tpo_core.media.sampling import FrameChooser, choose_frames
+
 if TYPE_CHECKING:
     from tpo_core.inference import Answer
     from tpo_core.media.types import Media
@@ -77,12 +79,15 @@ class Benchmark(ABC):
         protocol: Everything that must be equal for two results to be compared, as plain JSON
             values; written into every result.
         decoding: Options of `predict_batch` that the protocol pins.
+        choose_frames: Which frames of a video the model looks at; `evaluate` sets its backbone's,
+            for `cases` to open media with.
     """
 
     name: str
     metrics: tuple[str, ...]
     protocol: Mapping[str, Any]
     decoding: Mapping[str, Any] = {}
+    choose_frames: FrameChooser = staticmethod(choose_frames)
 
     @abstractmethod
     def cases(self, data: Path) -> Iterator[Case | BadSample]:

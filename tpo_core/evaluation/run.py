@@ -59,6 +59,7 @@ def evaluate(
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}; expected at least 1")
     bench = _load(benchmark) if isinstance(benchmark, str) else benchmark
+    bench.choose_frames = model.backbone.choose_frames
     folder = Path(data)
     if not folder.is_dir():
         what = "is no folder" if folder.exists() else "does not exist"

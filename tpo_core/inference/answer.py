@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -94,10 +95,13 @@ class Answer:
 
         if self.question.media is None:
             raise InputError("the conversation has no media to draw on; ask about a picture")
-        media = open_media(
-            self.question.media, num_frames=self.num_frames, required=self.question.frames
-        )
+        media = open_media(self.question.media, num_frames=None, choose=self._looked_at)
         return save_overlay(self, media, path)
+
+    def _looked_at(self, starts: Sequence[float], **options: Any) -> tuple[int, ...]:
+        """Choose the frames that were looked at, which the results are about."""
+        assert self.media is not None, "an answer about media keeps their times"
+        return tuple(index for index in self.media.indices if index < len(starts))
 
     def __str__(self) -> str:
         return self.text

@@ -152,7 +152,12 @@ def _answer_group(
     asked = group[0].question
     media = None
     if asked.media is not None:
-        media = open_media(asked.media, num_frames=num_frames, required=asked.frames)
+        media = open_media(
+            asked.media,
+            num_frames=num_frames,
+            required=asked.frames,
+            choose=model.backbone.choose_frames,
+        )
         for question in group:
             fit_to_media(question.prompts, media, field="box")
     rendered = model.backbone.renderer.render(

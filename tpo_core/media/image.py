@@ -11,6 +11,8 @@ from tpo_core.media.types import Media
 if TYPE_CHECKING:
     from PIL import Image
 
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
+
 
 def decode_image(path: str | Path) -> Media:
     """Read a picture as one RGB frame, upright as its EXIF orientation says.

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpo_core.errors import MediaError
-from tpo_core.media.image import decode_image, image_media
-from tpo_core.media.sampling import choose_frames
+from tpo_core.media.frames_folder import ASSUMED_NOTE, decode_frames_folder, frame_rate
+from tpo_core.media.image import IMAGE_SUFFIXES, decode_image, image_media
+from tpo_core.media.sampling import FrameChooser, choose_frames
 from tpo_core.media.types import Media, MediaKind
 from tpo_core.media.video import decode_video
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".gif", ".h264"}
 )
@@ -32,18 +32,23 @@ def open_media(
     fps: float | None = None,
     required: Collection[int] = (),
     preferred: Collection[int] = (),
+    choose: FrameChooser = choose_frames,
 ) -> Media:
     """Decode or wrap a picture or a video.
 
     Args:
-        source: A path; a Pillow image; a uint8 RGB tensor or array `[T, 3, H, W]`, `[T, H, W, 3]`
-            (a video) or `[H, W, 3]`, `[3, H, W]` (a picture); a list of Pillow images or of such
-            pictures (a video's frames); or a `Media`, returned as it is.
-        num_frames: How many frames of a video to look at, uniform in time; None for all.
+        source: A path of a file, or of a folder of frames (a video); a Pillow image; a uint8 RGB
+            tensor or array `[T, 3, H, W]`, `[T, H, W, 3]` (a video) or `[H, W, 3]`, `[3, H, W]` (a
+            picture); a list of Pillow images or of such pictures (a video's frames); or a `Media`,
+            returned as it is.
+        num_frames: How many frames of a video to look at; None for all.
         kind: What a path holds; guessed from its suffix, then its content, if None.
-        fps: Frames a second of frames given in memory; 1 is assumed, and noted, if None.
+        fps: Frames a second of frames in memory or in a folder; 1 is assumed, and noted, if None.
+            A video file has its own times.
         required: Frame numbers to look at in any case; see `choose_frames`.
         preferred: Frame numbers to prefer; see `choose_frames`.
+        choose: Which frames to look at, as the backbone's `choose_frames` says; by default those
+            uniform in time.
 
     Raises:
         MediaError: If the source is missing, corrupt, a URL, or of another type or shape.
@@ -55,12 +60,28 @@ def open_media(
         refuse_url(str(source))
         if kind == "image" or (kind is None and _looks_like_image(Path(source))):
             return decode_image(source)
-        return decode_video(source, num_frames=num_frames, required=required, preferred=preferred)
+        if Path(source).is_dir():
+            return decode_frames_folder(
+                source,
+                num_frames=num_frames,
+                fps=fps,
+                required=required,
+                preferred=preferred,
+                choose=choose,
+            )
+        return decode_video(
+            source, num_frames=num_frames, required=required, preferred=preferred, choose=choose
+        )
     frames, is_video = _frames_in_memory(source)
     if not is_video:
         return _image_from_tensor(frames)
     return _video_from_frames(
-        frames, num_frames=num_frames, fps=fps, required=required, preferred=preferred
+        frames,
+        num_frames=num_frames,
+        fps=fps,
+        required=required,
+        preferred=preferred,
+        choose=choose,
     )
 
 
@@ -74,6 +95,8 @@ def _looks_like_image(path: Path) -> bool:
     from PIL import Image
 
     suffix = path.suffix.lower()
+    if path.is_dir():
+        return False
     if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
         return suffix in IMAGE_SUFFIXES
     try:
@@ -149,15 +172,14 @@ def _video_from_frames(
     fps: float | None,
     required: Collection[int],
     preferred: Collection[int],
+    choose: FrameChooser,
 ) -> Media:
     import torch
 
-    if fps is not None and not fps > 0:
-        raise MediaError(f"fps is {fps}; expected a positive number of frames a second")
-    rate = fps or 1.0
+    rate = frame_rate(fps)
     total = len(frames)
     starts = [number / rate for number in range(total)]
-    chosen = choose_frames(
+    chosen = choose(
         starts,
         duration=total / rate,
         num_frames=num_frames,
@@ -174,5 +196,4 @@ def _video_from_frames(
         duration=total / rate,
         total_frames=total,
     )
-    assumed = "no fps given with the frames; 1 frame a second assumed, so times count frames"
-    return media if fps else replace(media, notes=(assumed,))
+    return media if fps else replace(media, notes=(ASSUMED_NOTE,))

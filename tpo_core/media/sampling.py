@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
 
 from tpo_core.errors import InputError
+
+
+class FrameChooser(Protocol):
+    """Chooses frames of a video, as `choose_frames` does; a function that can be pickled."""
+
+    def __call__(
+        self,
+        starts: Sequence[float],
+        *,
+        duration: float,
+        num_frames: int | None,
+        required: Collection[int] = (),
+        preferred: Collection[int] = (),
+    ) -> tuple[int, ...]:
+        """See `choose_frames`."""
+        ...
 
 
 def choose_frames(
@@ -36,25 +53,65 @@ def choose_frames(
     Raises:
         InputError: If `num_frames` is below 1.
     """
-    if num_frames is not None and num_frames < 1:
-        raise InputError(f"num_frames is {num_frames}; expected at least 1, or None for all frames")
     total = len(starts)
-    if num_frames is None or total <= num_frames:
+    count = total if num_frames is None else checked(num_frames)
+    if total <= count:
         return tuple(range(total))
-    step = duration / num_frames
-    chosen = [
-        max(bisect_right(starts, (interval + 0.5) * step) - 1, 0) for interval in range(num_frames)
-    ]
-    # Required last: it wins over preferred.
+    step = duration / count
+    middles = [(interval + 0.5) * step for interval in range(count)]
+    chosen = [max(bisect_right(starts, middle) - 1, 0) for middle in middles]
+    return with_favourites(
+        chosen,
+        total=total,
+        interval_of=lambda frame: min(int(starts[frame] / step), count - 1),
+        distance=lambda frame, interval: abs(starts[frame] - middles[interval]),
+        required=required,
+        preferred=preferred,
+    )
+
+
+def checked(num_frames: int) -> int:
+    """Return `num_frames`.
+
+    Raises:
+        InputError: If it is below 1.
+    """
+    if num_frames < 1:
+        raise InputError(f"num_frames is {num_frames}; expected at least 1, or None for all frames")
+    return num_frames
+
+
+def with_favourites(
+    chosen: Sequence[int],
+    *,
+    total: int,
+    interval_of: Callable[[int], int],
+    distance: Callable[[int, int], float],
+    required: Collection[int],
+    preferred: Collection[int],
+) -> tuple[int, ...]:
+    """Let favourite frames take the place of their interval's choice.
+
+    Args:
+        chosen: One frame for each interval.
+        total: Frames of the video; numbers beyond are passed over.
+        interval_of: Returns the interval a frame lies in.
+        distance: Returns how far a frame is from the middle of an interval; of several favourites
+            the nearest is taken.
+        required: See `choose_frames`; they win over preferred ones.
+        preferred: See `choose_frames`.
+
+    Returns:
+        Frame numbers, increasing.
+    """
+    kept = list(chosen)
     for favourites in (preferred, required):
         candidates: dict[int, list[int]] = {}
-        for index in sorted(favourites):
-            if 0 <= index < total:
-                interval = min(int(starts[index] / step), num_frames - 1)
-                candidates.setdefault(interval, []).append(index)
-        for interval, indices in candidates.items():
-            if chosen[interval] not in indices:
-                middle = (interval + 0.5) * step
-                distances = [abs(starts[index] - middle) for index in indices]
-                chosen[interval] = indices[distances.index(min(distances))]
-    return tuple(sorted(set(chosen)))
+        for frame in sorted(favourites):
+            if 0 <= frame < total:
+                candidates.setdefault(interval_of(frame), []).append(frame)
+        for interval, frames in candidates.items():
+            if kept[interval] not in frames:
+                distances = [distance(frame, interval) for frame in frames]
+                kept[interval] = frames[distances.index(min(distances))]
+    return tuple(sorted(set(kept)))

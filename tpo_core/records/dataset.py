@@ -10,6 +10,7 @@ from torch.utils.data import Dataset  # noqa: TID253 - imported by training only
 
 from tpo_core.errors import InputError, MediaError, RecordError
 from tpo_core.media.open import open_media
+from tpo_core.media.sampling import FrameChooser, choose_frames
 from tpo_core.media.types import Media
 from tpo_core.records.fit import fit_to_media
 from tpo_core.records.quarantine import BadSample
@@ -54,6 +55,7 @@ class RecordDataset(Dataset[Sample | BadSample]):
         num_frames: How many frames of a video to look at.
         order: `(file, record)` of each sample, as from `mixture_indices`; every record of every
             file once, in order, if None.
+        choose: Which frames to look at; see `open_media`.
 
     Raises:
         InputError: If there is no file.
@@ -65,11 +67,12 @@ class RecordDataset(Dataset[Sample | BadSample]):
         *,
         num_frames: int,
         order: Sequence[tuple[int, int]] | None = None,
+        choose: FrameChooser = choose_frames,
     ) -> None:
         if not files:
             raise InputError("no record file was given; expected at least one")
         self.files = tuple(files)
-        self.num_frames = num_frames
+        self.num_frames, self.choose = num_frames, choose
         self.order = (
             [(number, index) for number, file in enumerate(files) for index in range(len(file))]
             if order is None
@@ -83,12 +86,14 @@ class RecordDataset(Dataset[Sample | BadSample]):
         number, index = self.order[position]
         file = self.files[number]
         try:
-            return load_sample(file.parse(index), num_frames=self.num_frames)
+            return load_sample(file.parse(index), num_frames=self.num_frames, choose=self.choose)
         except RecordError as error:
             return BadSample.of(error)
 
 
-def load_sample(parsed: ParsedRecord, *, num_frames: int) -> Sample:
+def load_sample(
+    parsed: ParsedRecord, *, num_frames: int, choose: FrameChooser = choose_frames
+) -> Sample:
     """Decode a record's media and fit its targets and prompts to it.
 
     Frames that prompts are on are looked at in any case, frames with mask labels are preferred.
@@ -96,6 +101,7 @@ def load_sample(parsed: ParsedRecord, *, num_frames: int) -> Sample:
     Args:
         parsed: The record, validated.
         num_frames: How many frames of a video to look at.
+        choose: Which frames to look at; see `open_media`.
 
     Raises:
         RecordError: If the media cannot be decoded or the labels do not fit it.
@@ -116,11 +122,16 @@ def load_sample(parsed: ParsedRecord, *, num_frames: int) -> Sample:
         media = open_media(
             parsed.media_path,
             kind=record.media.type,
+            fps=record.media.fps,
             num_frames=num_frames,
             required={item.frame for item in prompts if isinstance(item, RegionPrompt)},
             preferred={
-                index for item in targets if isinstance(item, MaskTarget) for index in item.frames
+                index
+                for item in targets
+                if isinstance(item, MaskTarget)
+                for index in (*item.frames, *item.boxes)
             },
+            choose=choose,
         )
         fitted_targets = [
             fit_to_media(items, media, field=f"branches.{number}.targets")

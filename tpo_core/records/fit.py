@@ -110,6 +110,8 @@ def _mask(item: MaskTarget, media: Media) -> Fitted:
                 f"{media.size[0]} x {media.size[1]}; expected masks at the size of the media",
                 field=f"frames.{index}.size",
             )
+    for index in item.boxes:
+        _check_frame(index, media, field=f"boxes.{index}")
     return item, ()
 
 

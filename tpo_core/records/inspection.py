@@ -13,9 +13,7 @@ from tpo_core.errors import RecordError
 from tpo_core.records.dataset import Sample, load_sample
 from tpo_core.records.quarantine import BadSample, Quarantine
 from tpo_core.records.reader import RecordFile
-
-CHAT = "chat"
-"""What a conversation without targets is counted as."""
+from tpo_core.records.validate import CHAT
 
 
 @dataclass(kw_only=True)

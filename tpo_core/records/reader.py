@@ -10,19 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from tpo_core.errors import InputError, MediaError, RecordError
-from tpo_core.media.open import refuse_url
-from tpo_core.records.markers import check_branch
+from tpo_core.errors import InputError, RecordError
 from tpo_core.records.schema import MediaRef, Record
-from tpo_core.records.targets import (
-    CORE_PROMPTS,
-    CORE_TARGETS,
-    Models,
-    parse_items,
-    record_error,
-)
+from tpo_core.records.targets import CORE_PROMPTS, CORE_TARGETS, Models, record_error
+from tpo_core.records.validate import Items, Rules, check_record
 from tpo_core.tokens import UPSTREAM_ORDER
 
 if TYPE_CHECKING:
@@ -45,8 +38,8 @@ class ParsedRecord:
     """
 
     record: Record
-    targets: tuple[tuple[BaseModel, ...], ...]
-    prompts: tuple[tuple[BaseModel, ...], ...]
+    targets: Items
+    prompts: Items
     media_path: Path | None
     path: str
     line: int
@@ -76,9 +69,11 @@ class RecordFile:
         allow_outside: bool = False,
     ) -> None:
         self.path = Path(path)
-        self.targets = {**CORE_TARGETS, **(targets or {})}
-        self.prompts = {**CORE_PROMPTS, **(prompts or {})}
-        self.reserved = frozenset(UPSTREAM_ORDER) | frozenset(reserved)
+        self.rules = Rules(
+            targets={**CORE_TARGETS, **(targets or {})},
+            prompts={**CORE_PROMPTS, **(prompts or {})},
+            reserved=frozenset(UPSTREAM_ORDER) | frozenset(reserved),
+        )
         self.allow_outside = allow_outside
         try:
             self._offsets = line_offsets(self.path)
@@ -151,38 +146,17 @@ class RecordFile:
             record = Record.model_validate(_json_object(line))
         except ValidationError as error:
             raise record_error(error) from error
-        targets, prompts = [], []
-        for position, branch in enumerate(record.branches):
-            field = f"branches.{position}"
-            targets.append(
-                parse_items(branch.targets, models=self.targets, field=f"{field}.targets")
-            )
-            prompts.append(
-                parse_items(branch.prompts, models=self.prompts, field=f"{field}.prompts")
-            )
-            check_branch(
-                branch,
-                tasks=self.targets,
-                prompt_tasks=self.prompts,
-                reserved=self.reserved,
-                field=field,
-            )
-            if record.media is None and (branch.targets or branch.prompts):
-                raise RecordError("there are targets or prompts but no media", field=field)
+        targets, prompts = check_record(record, self.rules)
         return ParsedRecord(
             record=record,
-            targets=tuple(targets),
-            prompts=tuple(prompts),
+            targets=targets,
+            prompts=prompts,
             media_path=None if record.media is None else self._media_path(record.media),
             path=str(self.path),
             line=number,
         )
 
     def _media_path(self, media: MediaRef) -> Path:
-        try:
-            refuse_url(media.path)
-        except MediaError as error:
-            raise RecordError(str(error), field="media.path") from error
         path = self.path.parent / media.path
         if self.allow_outside:
             return path

@@ -104,10 +104,21 @@ class TemporalTarget(_Strict):
 
 
 class MaskTarget(_Strict):
-    """The masks a `<mask>` stands for, by frame index in the file (`"0"` for an image)."""
+    """The object a `<mask>` stands for, by frame index in the file (`"0"` for an image).
+
+    Datasets made for tracking give a box a frame and no mask. A frame in neither mapping is not
+    annotated; an empty mask, or None for a box, says that the object is not visible there.
+    """
 
     task: Literal["mask"] = "mask"
-    frames: dict[NonNegativeInt, Rle] = Field(min_length=1)
+    frames: dict[NonNegativeInt, Rle] = Field(default_factory=dict)
+    boxes: dict[NonNegativeInt, BoxField | None] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _annotated(self) -> MaskTarget:
+        if not self.frames and not any(self.boxes.values()):
+            raise ValueError("no frame has a mask or a box; expected at least one")
+        return self
 
 
 class RegionPrompt(_Strict):
@@ -126,10 +137,15 @@ class Message(_Strict):
 
 
 class MediaRef(_Strict):
-    """A media file, its path relative to the JSONL file."""
+    """A media file, or a folder of a video's frames, its path relative to the JSONL file.
+
+    `fps`, frames a second, is for such a folder, whose pictures carry no times; without it they
+    count as 1 a second. A video file has its own times.
+    """
 
     type: Literal["image", "video"]
     path: str = Field(min_length=1)
+    fps: Annotated[FiniteFloat, Field(gt=0)] | None = None
 
 
 class Branch(_Strict):

@@ -14,9 +14,8 @@ from tpo_core.records.dataset import RecordDataset, Sample
 from tpo_core.records.mixture import mixture_indices
 from tpo_core.records.quarantine import BadSample
 from tpo_core.records.reader import RecordFile
+from tpo_core.records.validate import CHAT
 from tpo_core.training.recipe import Recipe, Source, Stage
-
-CHAT = "chat"
 
 
 class StageData(Dataset[Sample | BadSample | None]):
@@ -61,7 +60,12 @@ class StageData(Dataset[Sample | BadSample | None]):
             (number, usable[number][index])
             for number, index in mixture_indices(sizes, shares, length, self.seed)
         ]
-        self.dataset = RecordDataset(files, num_frames=recipe.num_frames, order=order)
+        self.dataset = RecordDataset(
+            files,
+            num_frames=recipe.num_frames,
+            order=order,
+            choose=model.backbone.choose_frames,
+        )
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -26,6 +26,7 @@ from tpo_backbones.generic.tokens import give_rows
 from tpo_backbones.generic.visual import Visual
 from tpo_backbones.videochat.checkpoint import find, read_model, write_model
 from tpo_backbones.videochat.config import MODEL_TYPE, PLACEHOLDER_ID
+from tpo_backbones.videochat.frames import choose_middle_frames
 from tpo_backbones.videochat.model import VideoChatModel
 from tpo_backbones.videochat.prompt import VideoChatRenderer
 from tpo_backbones.videochat.tokenizer import Tokenizer
@@ -58,6 +59,7 @@ class VideoChatAdapter(TransformersAdapter):
         tokenizer: Its tokenizer.
     """
 
+    choose_frames = staticmethod(choose_middle_frames)
     model: VideoChatModel
     renderer: VideoChatRenderer  # type: ignore[assignment]  # not one that asks a processor
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -24,6 +24,8 @@ from tpo_heads.clip_features.source import ClipFeatures, FeatureSource
 
 SUFFIXES = (".npy", ".pt", ".safetensors")
 TEXT_SUFFIXES = (".pt", ".safetensors")
+CLIP_LENGTH = "clip_length"
+"""Key of a safetensors file's metadata: seconds of a clip."""
 
 
 class FileSource(FeatureSource):
@@ -32,7 +34,8 @@ class FileSource(FeatureSource):
     Args:
         hidden_size: Not looked at.
         videos: Folder of the clip features.
-        clip_length: Seconds of a clip.
+        clip_length: Seconds of a clip; None if each file says so, as those that `tpo features
+            extract` writes do.
         width: C.
         texts: Folder of the text features; without it the task token's state alone stands for the
             question.
@@ -47,7 +50,7 @@ class FileSource(FeatureSource):
         hidden_size: int,
         *,
         videos: str,
-        clip_length: float,
+        clip_length: float | None = None,
         width: int = 768,
         texts: str | None = None,
         text_width: int = 4096,
@@ -55,10 +58,10 @@ class FileSource(FeatureSource):
         for name, value in (
             ("clip_length", clip_length), ("width", width), ("text_width", text_width),
         ):  # fmt: skip
-            if not value > 0:
+            if value is not None and not value > 0:
                 raise InputError(f"feature files' {name} is {value}; expected more than 0")
         self.videos, self.texts = Path(videos), Path(texts) if texts is not None else None
-        self.clip_length = float(clip_length)
+        self.clip_length = clip_length
         self.video_width = width
         self.text_width = text_width if texts is not None else None
 
@@ -73,18 +76,19 @@ class FileSource(FeatureSource):
         """Read the features of one video and one question; see `FeatureSource.clips`."""
         path = _find(self.videos, media, SUFFIXES, "clip")
         video = _rows(_read(path), path, self.video_width)
-        expected = media.duration / self.clip_length
+        clip_length = self._clip_length(path)
+        expected = media.duration / clip_length
         # A partial last clip may be missing or be there, and frame rates are seldom exact.
         if abs(len(video) - expected) > 1 + 0.01 * expected:
             raise InputError(
-                f"{path} has {len(video)} clips of {self.clip_length:g} s, but its video lasts "
+                f"{path} has {len(video)} clips of {clip_length:g} s, but its video lasts "
                 f"{media.duration:.1f} s, which makes about {expected:.0f}; declare the clip "
                 "length the features were computed with"
             )
         return ClipFeatures(
             video=video,
             text=self._text(media, question),
-            clip_length=self.clip_length,
+            clip_length=clip_length,
             duration=media.duration,
         )
 
@@ -95,6 +99,20 @@ class FileSource(FeatureSource):
         except InputError as error:
             return str(error)
         return None
+
+    def _clip_length(self, path: Path) -> float:
+        stated = stated_clip_length(path)
+        declared = stated if self.clip_length is None else self.clip_length
+        if declared is None:
+            raise InputError(
+                f"{path} does not say how long its clips are; declare clip_length for the folder"
+            )
+        if stated is not None and abs(declared - stated) > 0.01 * stated:
+            raise InputError(
+                f"{path} has clips of {stated:g} s where the head's option clip_length is "
+                f"{declared:g}; expected the same, so extract the features again or change it"
+            )
+        return declared
 
     def _text(self, media: Media, question: str) -> Tensor:
         if self.texts is None or self.text_width is None:
@@ -107,6 +125,22 @@ class FileSource(FeatureSource):
                 f"{path} holds {known}; expected a tensor named after the user's turn, {question!r}"
             )
         return _rows(stored[question], path, self.text_width)
+
+
+def stated_clip_length(path: Path) -> float | None:
+    """Return the seconds of a clip that a features file states; None if it states none.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            stated = (file.metadata() or {}).get(CLIP_LENGTH)
+        return None if stated is None else float(stated)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read ({error}); extract the features again") from error
 
 
 def _find(folder: Path, media: Media, suffixes: tuple[str, ...], kind: str) -> Path:

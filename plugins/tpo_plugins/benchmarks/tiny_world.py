@@ -104,7 +104,7 @@ class TinyWorld(Benchmark):
     def _case(self, parsed: ParsedRecord) -> Case:
         from tpo_core.records.dataset import load_sample
 
-        sample = load_sample(parsed, num_frames=NUM_FRAMES)
+        sample = load_sample(parsed, num_frames=NUM_FRAMES, choose=self.choose_frames)
         if sample.media is None:
             raise RecordError(
                 "the record has no media; expected a picture or a video",

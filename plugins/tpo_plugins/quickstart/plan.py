@@ -21,8 +21,6 @@ FULL: Final = _FIXED + _WORLD + _EVALUATIONS + _TRAINING
 _LEAST_RECORDS: Final = {"train": 48, "val": 2, "test": 12}
 _LEAST_STEPS: Final = 4
 _LEAST_SCALE: Final = 0.02
-# Below this scale batches are halved: the first steps of a head matter more than their size.
-_HALVED: Final = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,21 +67,15 @@ class Plan:
     def overrides(self, steps: dict[int, int], *, world: str) -> dict[str, Any]:
         """Return what to change in the recipe, by dotted key.
 
-        A very short budget halves the batches and takes twice the steps.
-
         Args:
             steps: The recipe's own steps by number of the stage.
             world: The world's folder.
         """
-        changed: dict[str, Any] = {}
-        for number, full in steps.items():
-            stage = f"stages.{number}"
-            done = round(full * self.scale)
-            if self.scale < _HALVED:
-                done *= 2
-                changed |= {f"{stage}.batch": 4, f"{stage}.micro_batch": 4}
-            changed[f"{stage}.steps"] = min(max(done, _LEAST_STEPS), full)
-        return {"seed": self.seed, "data.root": world, **changed}
+        scaled = {
+            f"stages.{number}.steps": max(round(full * self.scale), min(_LEAST_STEPS, full))
+            for number, full in steps.items()
+        }
+        return {"seed": self.seed, "data.root": world, **scaled}
 
     def seconds_of(self, phase: str) -> float:
         """Return about how long a phase takes on two CPU cores."""

@@ -111,6 +111,26 @@ RECIPE: Final[tuple[Step, ...]] = (
         painted=0.25,
         start=2_500_000,
     ),
+    ChatSettings(
+        steps=3300,
+        rows={"glimpse": 8, "image": 5, "video": 4},
+        mixture={"glimpse": 0.1, "image": 0.45, "video": 0.45},
+        questions=14,
+        learning_rate=8e-4,
+        caption_weight=0.3,
+        painted=0.3,
+        start=3_500_000,
+    ),
+    ChatSettings(
+        steps=1900,
+        rows={"glimpse": 8, "image": 5, "video": 4},
+        mixture={"glimpse": 0.06, "image": 0.44, "video": 0.5},
+        questions=14,
+        learning_rate=6e-4,
+        caption_weight=0.3,
+        painted=0.3,
+        start=4_500_000,
+    ),
 )
 """The steps the shipped weights were made with, in order."""
 

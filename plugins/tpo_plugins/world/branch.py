@@ -47,6 +47,12 @@ class Branch:
         return written
 
 
+def in_words(kind: str, question: str, answer: str, *about: int) -> Branch:
+    """A chat branch; the answer becomes a sentence with a capital and a full stop."""
+    text = f"{answer[0].upper()}{answer[1:]}."
+    return Branch(kind=kind, question=question, answer=text, about=about)
+
+
 def eligible(scene: Scene) -> list[int]:
     """Objects that may be asked about: any in train and val, those of held-out pairs in test."""
     return [

@@ -1,11 +1,13 @@
-"""Questions with a short answer in words: attributes, counts, existence, places, motion, order."""
+"""Questions with a short answer in words: attributes, counts, existence, places."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from tpo_plugins.world import events
 from tpo_plugins.world.attributes import (
     COLOURS,
     HELD_OUT,
@@ -15,20 +17,22 @@ from tpo_plugins.world.attributes import (
     TEXTURES,
     pairs,
 )
-from tpo_plugins.world.branch import Ask, Branch, eligible, pick, pick_branches, race
-from tpo_plugins.world.grounding import VISIBLE
+from tpo_plugins.world.branch import Ask, Branch, eligible, in_words, pick, pick_branches, race
 from tpo_plugins.world.language import (
     OPPOSITE,
     RELATIONS,
     Words,
     indefinite,
     refer,
+    refer_by_relation,
     relation_holds,
 )
 from tpo_plugins.world.scene import Rendering, Scene
 
 _MARGIN = 10.0
 _BORDER = 0.1
+_RELATED = 0.25
+_SENTENCES = 0.3
 _ALONG = (
     ("far left", "left", "slightly left", "middle", "slightly right", "right", "far right"),
     ("very high", "high", "slightly high", "middle", "slightly low", "low", "very low"),
@@ -57,55 +61,95 @@ def chat_branches(
     for place in places[:3]:
         about = [_colour, _shape, _texture, _size]
         image = [_side, _part, _part, _along, _along, _along, _relation, _relation]
-        about += image if scene.media == "image" else [_moves]
+        about += image if scene.media == "image" else [events.whether_moves]
         asks += [(0.5, partial(ask, scene, rng, place)) for ask in about]
         if scene.media == "video":
-            asks += [(2.0, partial(ask, scene, rng, place)) for ask in (_direction, _becomes)]
-            asks += [(0.5, partial(_end, scene, rendering, rng, place))]
-            asks += [(0.7, partial(_order, scene, rendering, rng, place))]
+            asks += [
+                (2.0, partial(ask, scene, rng, place))
+                for ask in (events.direction, events.colour_change)
+            ]
+            asks += [(0.5, partial(events.visible_at_end, scene, rendering, rng, place))]
+            asks += [(0.7, partial(events.appears_first, scene, rendering, rng, place))]
+    if len(places) > 1:
+        asks += [
+            (0.5, partial(_pair, scene, rng, places[:2], what)) for what in ("colour", "shape")
+        ]
     return pick_branches(race(asks, rng), count=count)
 
 
-def _answer(kind: str, question: str, answer: str, *about: int) -> Branch:
-    text = f"{answer[0].upper()}{answer[1:]}."
-    return Branch(kind=kind, question=question, answer=text, about=about)
+def _name(
+    scene: Scene, place: int, rng: np.random.Generator, *, without: tuple[str, ...] = ()
+) -> str | None:
+    """A phrase for an object; in a picture now and then by its relation to another."""
+    if scene.media == "image" and rng.random() < _RELATED:
+        name = refer_by_relation(scene, place, rng, without=without)
+        if name is not None:
+            return name
+    return refer(scene, place, rng, without=without)
+
+
+def _tell(rng: np.random.Generator, branch: Branch, request: str, sentence: str) -> Branch:
+    """Now and then turns a question with an answer of one word into a request for a sentence."""
+    if rng.random() >= _SENTENCES:
+        return branch
+    return replace(branch, question=f"Tell me {request}.", answer=f"{sentence}.")
 
 
 def _colour(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
     item = scene.objects[place]
-    name = refer(scene, place, rng, without=("colour",))
+    name = _name(scene, place, rng, without=("colour",))
     if name is None or item.changes_colour:
         return None
     asks = (f"What colour is {name}?", f"Which colour does {name} have?")
-    return _answer("colour", pick(rng, asks), item.colours[0], place)
+    branch = in_words("colour", pick(rng, asks), item.colours[0], place)
+    return _tell(rng, branch, f"what colour {name} is", f"It is {item.colours[0]}")
 
 
 def _shape(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
-    name = refer(scene, place, rng, without=("shape",))
+    name = _name(scene, place, rng, without=("shape",))
     if name is None:
         return None
     asks = (f"What shape is {name}?", f"Which shape does {name} have?")
-    return _answer("shape", pick(rng, asks), scene.objects[place].shape, place)
+    shape = scene.objects[place].shape
+    branch = in_words("shape", pick(rng, asks), shape, place)
+    return _tell(rng, branch, f"what shape {name} is", f"It is {indefinite(shape)}")
 
 
 def _texture(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
-    name = refer(scene, place, rng, without=("texture",))
+    name = _name(scene, place, rng, without=("texture",))
     if name is None:
         return None
     asks = (f"Is {name} solid, striped or dotted?", f"What texture does {name} have?")
-    return _answer("texture", pick(rng, asks), scene.objects[place].texture, place)
+    texture = scene.objects[place].texture
+    branch = in_words("texture", pick(rng, asks), texture, place)
+    return _tell(rng, branch, f"what texture {name} has", f"It is {texture}")
 
 
 def _size(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
-    name = refer(scene, place, rng, without=("size",))
+    name = _name(scene, place, rng, without=("size",))
     if name is None:
         return None
     asks = (f"Is {name} small or large?", f"What size is {name}?")
-    return _answer("size", pick(rng, asks), scene.objects[place].size, place)
+    size = scene.objects[place].size
+    branch = in_words("size", pick(rng, asks), size, place)
+    return _tell(rng, branch, f"what size {name} is", f"It is {size}")
+
+
+def _pair(scene: Scene, rng: np.random.Generator, two: list[int], what: str) -> Branch | None:
+    """Asks for the colours or the shapes of two objects at once."""
+    items = [scene.objects[place] for place in two]
+    names = [refer(scene, place, rng, without=(what,)) for place in two]
+    if None in names or any(item.changes_colour for item in items):
+        return None
+    told = [item.colours[0] if what == "colour" else item.shape for item in items]
+    question = f"What {what}s are {names[0]} and {names[1]}?"
+    branch = in_words("pair", question, f"{told[0]} and {told[1]}", *two)
+    both = " and ".join(indefinite(word) if what == "shape" else word for word in told)
+    return _tell(rng, branch, f"what {what}s {names[0]} and {names[1]} are", f"They are {both}")
 
 
 def _side(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
-    name = refer(scene, place, rng)
+    name = _name(scene, place, rng)
     axis = int(rng.integers(2))
     item = scene.objects[place]
     shift = item.corners[0][axis] + item.side / 2 - SIDE / 2
@@ -115,12 +159,12 @@ def _side(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
     question = f"Is {name} on the {low} or on the {high}?"
     if axis == 1:
         question = f"Is {name} at the {low} or at the {high}?"
-    return _answer("side", question, low if shift < 0 else high, place)
+    return in_words("side", question, low if shift < 0 else high, place)
 
 
 def _part(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
     """Asks for a ninth of the picture in words, if the object's centre lies well inside one."""
-    name, item = refer(scene, place, rng), scene.objects[place]
+    name, item = _name(scene, place, rng), scene.objects[place]
     thirds = [(corner + item.side / 2) / (SIDE / 3) for corner in item.corners[0]]
     if name is None or any(abs(third - edge) < _BORDER for third in thirds for edge in (1, 2)):
         return None
@@ -133,17 +177,24 @@ def _part(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
         f"Say where to find {name} in the picture.",
     )
     answer = " ".join(word for word in words if word) or "middle"
-    return _answer("part", pick(rng, asks), answer, place)
+    branch = in_words("part", pick(rng, asks), answer, place)
+    return _tell(rng, branch, f"where {name} is", f"It is {_at(answer)}")
+
+
+def _at(part: str) -> str:
+    return "in the middle" if part == "middle" else f"at the {part}"
 
 
 def _along(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
     """Asks for a seventh of the picture's width or height, if the centre lies well inside one."""
-    name, axis, item = refer(scene, place, rng), int(rng.integers(2)), scene.objects[place]
+    name, axis, item = _name(scene, place, rng), int(rng.integers(2)), scene.objects[place]
     seventh = (item.corners[0][axis] + item.side / 2) / (SIDE / 7)
     if name is None or abs(seventh - round(seventh)) < _BORDER:
         return None
     way = ("How far to the left or right", "How high or low")[axis]
-    return _answer("along", f"{way} is {name}?", _ALONG[axis][int(seventh)], place)
+    answer = _ALONG[axis][int(seventh)]
+    branch = in_words("along", f"{way} is {name}?", answer, place)
+    return _tell(rng, branch, f"{way.lower()} {name} is", f"It is {answer}")
 
 
 def _relation(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
@@ -159,7 +210,7 @@ def _relation(scene: Scene, rng: np.random.Generator, place: int) -> Branch | No
     if name is None or landmark is None or not (holds or opposite):
         return None
     answer = "yes" if holds else "no"
-    return _answer("relation", f"Is {name} {relation} {landmark}?", answer, place)
+    return in_words("relation", f"Is {name} {relation} {landmark}?", answer, place)
 
 
 def _count(scene: Scene, rng: np.random.Generator) -> Branch | None:
@@ -177,7 +228,7 @@ def _count(scene: Scene, rng: np.random.Generator) -> Branch | None:
         return None
     plural = f"{words.phrase()}s" if words.shape != "cross" else "crosses"
     asks = (f"How many {plural} are there?", f"How many {plural} are {where}?")
-    return _answer("count", pick(rng, asks), NUMBERS[number])
+    return in_words("count", pick(rng, asks), NUMBERS[number])
 
 
 def _exists(scene: Scene, rng: np.random.Generator, places: list[int]) -> Branch | None:
@@ -203,54 +254,4 @@ def _exists(scene: Scene, rng: np.random.Generator, places: list[int]) -> Branch
         colour, shape = options[int(rng.integers(len(options)))]
     phrase = indefinite(f"{colour} {shape}")
     asks = (f"Is there {phrase}?", f"Does the {where} show {phrase}?")
-    return _answer("exists", pick(rng, asks), "yes" if about else "no", *about)
-
-
-def _direction(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
-    name, direction = refer(scene, place, rng), scene.objects[place].direction
-    if name is None or direction is None:
-        return None
-    asks = (f"In which direction does {name} move?", f"Where does {name} move?")
-    return _answer("direction", pick(rng, asks), direction, place)
-
-
-def _moves(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
-    name, moves = refer(scene, place, rng), scene.objects[place].direction is not None
-    if name is None:
-        return None
-    return _answer("moves", f"Does {name} move?", "yes" if moves else "no", place)
-
-
-def _becomes(scene: Scene, rng: np.random.Generator, place: int) -> Branch | None:
-    name, item = refer(scene, place, rng), scene.objects[place]
-    if name is None or not item.changes_colour:
-        return None
-    if rng.random() < 0.3:
-        return _answer("becomes", f"What colour is {name} at first?", item.colours[0], place)
-    asks = (f"What colour does {name} become?", f"What colour is {name} at the end?")
-    return _answer("becomes", pick(rng, asks), item.colours[-1], place)
-
-
-def _end(scene: Scene, rendering: Rendering, rng: np.random.Generator, place: int) -> Branch | None:
-    name = refer(scene, place, rng)
-    visible = float(rendering.visibility[-1, place])
-    if name is None or 0 < visible < VISIBLE:
-        return None
-    answer = "yes" if visible >= VISIBLE else "no"
-    return _answer("end", f"Is {name} visible at the end?", answer, place)
-
-
-def _order(
-    scene: Scene, rendering: Rendering, rng: np.random.Generator, place: int
-) -> Branch | None:
-    firsts = [int(np.argmax(column >= VISIBLE)) for column in rendering.visibility.T]
-    others = [o for o in range(len(firsts)) if abs(firsts[o] - firsts[place]) >= 2]
-    if not others:
-        return None
-    other = others[int(rng.integers(len(others)))]
-    pair = (place, other) if rng.random() < 0.5 else (other, place)
-    names = [refer(scene, index, rng) for index in pair]
-    if None in names:
-        return None
-    first = names[int(firsts[pair[1]] < firsts[pair[0]])]
-    return _answer("order", f"Which appears first, {names[0]} or {names[1]}?", str(first), place)
+    return in_words("exists", pick(rng, asks), "yes" if about else "no", *about)

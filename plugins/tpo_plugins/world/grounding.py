@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from tpo_plugins.world.attributes import FPS
+from tpo_plugins.world.attributes import FPS, Split
 from tpo_plugins.world.branch import Ask, Branch, eligible, pick, pick_branches, race
 from tpo_plugins.world.language import refer, refer_by_relation
 from tpo_plugins.world.scene import Rendering, Scene, flags_to_spans
@@ -19,7 +19,9 @@ VISIBLE = 0.3
 """An object counts as visible in a frame from this visible fraction on."""
 _TRACKABLE = 0.75
 _SHORTEST_RUN = 2
-_RELATIONS = 0.1
+# Training asks more often for what is hard: an object by its relation, and two objects at once.
+_RELATIONS: Final[dict[Split, float]] = {"train": 0.3, "val": 0.1, "test": 0.1}
+_PAIRS: Final[dict[Split, float]] = {"train": 0.5, "val": 0.1, "test": 0.1}
 
 _REGION_ASKS = ("Where is {x}?", "Locate {x}.", "Find {x} in the picture.")
 _REGION_ANSWERS = ("It is at <region>.", "Here it is: <region>.", "<region>")
@@ -69,10 +71,10 @@ def region_branches(
     """
     places = [p for p in eligible(scene) if rendering.visibility[0, p] >= _TRACKABLE]
     asks: list[Ask] = []
-    if len(places) > 1 and rng.random() < 0.1:
+    if len(places) > 1 and rng.random() < _PAIRS[scene.split]:
         two = rng.permutation(places)[:2]
         asks.append(partial(_region_pair, scene, rendering, rng, int(two[0]), int(two[1])))
-    for _ in range(3):
+    for _ in range(count):
         asks += [partial(_region, scene, rendering, rng, int(p)) for p in rng.permutation(places)]
     return pick_branches(asks, count=count)
 
@@ -84,7 +86,7 @@ def _box(rendering: Rendering, place: int) -> list[float]:
 def _region(
     scene: Scene, rendering: Rendering, rng: np.random.Generator, place: int
 ) -> Branch | None:
-    name = refer_by_relation(scene, place, rng) if rng.random() < _RELATIONS else None
+    name = refer_by_relation(scene, place, rng) if rng.random() < _RELATIONS[scene.split] else None
     kind = "relation" if name else "attributes"
     name = name or refer(scene, place, rng)
     if name is None:

@@ -71,7 +71,9 @@ def refer(
     return f"the {words.phrase(str(rng.choice(('object', 'shape'))))}"
 
 
-def refer_by_relation(scene: Scene, index: int, rng: np.random.Generator) -> str | None:
+def refer_by_relation(
+    scene: Scene, index: int, rng: np.random.Generator, *, without: tuple[str, ...] = ()
+) -> str | None:
     """A phrase that needs another object as a landmark, by the places in the first frame.
 
     The relation holds clearly for the object (10 pixels, and more along its axis than across) and
@@ -81,6 +83,7 @@ def refer_by_relation(scene: Scene, index: int, rng: np.random.Generator) -> str
         scene: The scene.
         index: The object's position in `scene.objects`.
         rng: Chooses among the phrases that fit.
+        without: Attributes that the phrase must not tell of the object itself.
 
     Returns:
         For example "the small shape left of the blue square", or None.
@@ -89,7 +92,7 @@ def refer_by_relation(scene: Scene, index: int, rng: np.random.Generator) -> str
     for anchor, relation in ((a, r) for a in range(len(scene.objects)) for r in RELATIONS):
         if anchor == index or relation_holds(scene, index, relation, anchor) is not True:
             continue
-        for words in _phrases(scene.objects[index], ()):
+        for words in _phrases(scene.objects[index], without):
             rivals = [
                 other
                 for other, item in enumerate(scene.objects)

@@ -12,6 +12,7 @@ import torch
 from tpo_core.errors import InputError, UnknownName
 from tpo_core.evaluation import Benchmark, Case, Item, Score, evaluate
 from tpo_core.inference import Answer
+from tpo_core.media.sampling import choose_frames
 from tpo_core.media.types import Media
 from tpo_core.records.quarantine import BadSample
 from tpo_core.records.schema import RegionPrompt
@@ -24,6 +25,7 @@ class Echo(torch.nn.Module):
         super().__init__()
         self.head_by_task = dict.fromkeys(tasks)
         self.origin = SimpleNamespace(backbone="echo", heads={"region": {}})
+        self.backbone = SimpleNamespace(choose_frames=choose_frames)
         self.batches = []
 
     def predict_batch(self, questions, **decoding):

@@ -19,7 +19,7 @@ def test_words_tell_the_kind_that_the_generator_meant(split):
             meant = branch.kind.removeprefix("region_")
             assert found == f"{task}/{meant}", branch.question
             seen.add(found)
-    assert len([kind for kind in seen if kind.startswith("chat/")]) == 15
+    assert len([kind for kind in seen if kind.startswith("chat/")]) == 16
     assert {kind for kind in seen if not kind.startswith("chat/")} == {
         "region/attributes",
         "region/relation",

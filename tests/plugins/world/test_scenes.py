@@ -171,15 +171,23 @@ ALONG = (
 
 
 def test_chat_answers_agree_with_the_objects(samples: list[Sample]) -> None:
-    seen = set()
+    seen, sentences = set(), set()
     for sample in samples:
         for branch in sample.branches:
             answer = branch.answer.lower().rstrip(".")
+            if branch.question.startswith("Tell me"):
+                answer = re.sub(r"^(it is|they are) ((an?|at the|in the) )?", "", answer)
+                sentences.add(branch.kind)
             item = sample.scene.objects[branch.about[0]] if branch.about else None
             if branch.kind in ("shape", "texture", "size", "direction"):
                 assert answer == getattr(item, branch.kind)
             elif branch.kind == "colour":
                 assert {answer} == item.colour_words
+            elif branch.kind == "pair":
+                words = [word.removeprefix("a ") for word in answer.split(" and ")]
+                items = [sample.scene.objects[place] for place in branch.about]
+                asked = "shape" if "shapes" in branch.question.split(" the ")[0] else "colour"
+                assert words == [i.shape if asked == "shape" else i.colours[0] for i in items]
             elif branch.kind == "becomes":
                 first = "at first" in branch.question
                 assert answer == item.colours[0 if first else -1]
@@ -214,7 +222,9 @@ def test_chat_answers_agree_with_the_objects(samples: list[Sample]) -> None:
         "part",
         "along",
         "relation",
+        "pair",
     }
+    assert sentences == {"colour", "shape", "texture", "size", "part", "along", "pair"}
     assert seen >= {"direction", "moves", "becomes", "order", "end"}
 
 

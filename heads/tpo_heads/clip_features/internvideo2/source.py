@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -53,8 +54,9 @@ class InternVideo2Source(FeatureSource):
     Args:
         hidden_size: Width of the backbone's hidden states; not used.
         stage2: The released stage-2 file, with the vision tower.
-        text: The released InternVL-C file, with the text tower.
-        tokenizer: InternVL-C's `tokenizer.model`.
+        text: The released InternVL-C file, with the text tower; without it the task token's state
+            alone stands for the question.
+        tokenizer: InternVL-C's `tokenizer.model`, which goes with `text`.
         delta: The released delta file, `1B_clip.pth`; without it the features are not those TPO
             was trained on.
         vision: `"1B"`, `"6B"`, or fields of `VisionSettings` that differ from the 1B's.
@@ -76,8 +78,8 @@ class InternVideo2Source(FeatureSource):
         hidden_size: int,
         *,
         stage2: str,
-        text: str,
-        tokenizer: str,
+        text: str | None = None,
+        tokenizer: str | None = None,
         delta: str | None = None,
         vision: str | Mapping[str, Any] = "1B",
         language: Mapping[str, Any] | None = None,
@@ -98,6 +100,11 @@ class InternVideo2Source(FeatureSource):
             )
         if lora not in ("apply", "ignore"):
             raise InputError(f"InternVideo2 option lora is {lora!r}; expected 'apply' or 'ignore'")
+        if (text is None) != (tokenizer is None):
+            raise InputError(
+                f"InternVideo2 options are text={text!r}, tokenizer={tokenizer!r}; expected both, "
+                "or none for clips without text"
+            )
         if dtype != "auto" and dtype not in _DTYPES:
             raise InputError(
                 f"InternVideo2 option dtype is {dtype!r}; expected auto, {', '.join(_DTYPES)}"
@@ -110,12 +117,13 @@ class InternVideo2Source(FeatureSource):
             if value <= 0:
                 raise InputError(f"InternVideo2 option {name} is {value}; expected more than 0")
         self.video_width = sizes.clip_dim
-        self.text_width = words.width
-        self._clip_length, self._dtype, self._tokenizer = clip_length, dtype, tokenizer
+        self.text_width = None if text is None else words.width
+        self.clip_length = float(clip_length)
+        self._dtype, self._tokenizer = dtype, tokenizer
         self._load_vision = partial(
             load_vision, stage2, delta=delta, settings=sizes, stage2_frames=stage2_frames
         )
-        self._load_text = partial(load_text, text, delta=delta, settings=words, lora=lora)
+        self._load_text = partial(load_text, text or "", delta=delta, settings=words, lora=lora)
         self._encode = partial(
             _encode_video,
             clip_length=clip_length,
@@ -146,17 +154,51 @@ class InternVideo2Source(FeatureSource):
         """
         if reason := _no_file(media):
             raise InputError(f"InternVideo2 cannot encode {media.source!r}: {reason}")
-        file = FileStamp.of(media.source, what="a video file", error=MediaError)
-        tokenizer = _tokenizer(FileStamp.of(self._tokenizer, what=TOKENIZER_FILE))
-        dtype = _dtype(self._dtype, device)
-        video = self._encode(file, self._load_vision(dtype=dtype, device=device))
+        video = self.video(media.source, device=device)
         if not len(video):
             reason = self._too_short(media)
             raise InputError(f"InternVideo2 cannot encode {media.source!r}: {reason}")
-        text = _encode_question(question, tokenizer, self._load_text(dtype=dtype, device=device))
         return ClipFeatures(
-            video=video, text=text, clip_length=self._clip_length, duration=media.duration
+            video=video,
+            text=self.text(question, device=device),
+            clip_length=self.clip_length,
+            duration=media.duration,
         )
+
+    def video(self, path: str | Path, *, device: torch.device) -> Tensor:
+        """Encode the clips of a video file, float32 `[Lv, D]` on the CPU.
+
+        Args:
+            path: The file.
+            device: Where the tower runs.
+
+        Returns:
+            No rows if the video is too short for a clip.
+
+        Raises:
+            MediaError: If the file is missing or no frame of it can be decoded.
+            CheckpointError: As `clips`.
+        """
+        file = FileStamp.of(path, what="a video file", error=MediaError)
+        tower = self._load_vision(dtype=_dtype(self._dtype, device), device=device)
+        return self._encode(file, tower)
+
+    def text(self, question: str, *, device: torch.device) -> Tensor:
+        """Encode a question, float32 `[n, Dt]` on the CPU; `[0, 0]` without a text tower.
+
+        Args:
+            question: The user's whole turn; "summarize:" goes before it.
+            device: Where the tower runs.
+
+        Raises:
+            CheckpointError: As `clips`.
+            MissingDependency: If sentencepiece is not installed.
+        """
+        if self._tokenizer is None:
+            return torch.empty(0, 0)
+        tokenizer = _tokenizer(FileStamp.of(self._tokenizer, what=TOKENIZER_FILE))
+        tower = self._load_text(dtype=_dtype(self._dtype, device), device=device)
+        return _encode_question(question, tokenizer, tower)
 
     def skip_reason(self, media: Media) -> str | None:
         """Return why a media item has no clips: no video file, or shorter than 15/16 of a clip.
@@ -165,14 +207,14 @@ class InternVideo2Source(FeatureSource):
         """
         if reason := _no_file(media):
             return reason
-        last_sample = (1 - 0.5 / FRAMES_PER_CLIP) * self._clip_length
+        last_sample = (1 - 0.5 / FRAMES_PER_CLIP) * self.clip_length
         last_frame = media.duration * (1 - 0.5 / media.total_frames)
         return self._too_short(media) if last_sample >= last_frame - 1e-6 else None
 
     def _too_short(self, media: Media) -> str:
         return (
             f"a video of {media.duration:.3g} s and {media.total_frames} frames holds no whole "
-            f"clip of {self._clip_length:g} s"
+            f"clip of {self.clip_length:g} s"
         )
 
 
