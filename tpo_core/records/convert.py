@@ -20,6 +20,7 @@ from tpo_core.records.validate import (
     registered_rules,
     tasks_of,
 )
+from tpo_core.whole_file import whole_file
 
 _JUDGED_FROM = 1000
 
@@ -95,14 +96,11 @@ def convert_dataset(
     done = Conversion(out=target, quarantine=Quarantine(limit=limit, minimum=_JUDGED_FROM))
     rules, root = registered_rules(), media_root(folder)
     items = open_dataset(name, folder, split=split, quirks=done.quirks)
-    draft = target.with_name(f".{target.name}.partial")
+    inside, base = os.path.realpath(target.parent), os.path.realpath(root)
+    if not absolute:
+        base = os.path.relpath(base, inside)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        inside = os.path.realpath(target.parent)
-        base = os.path.realpath(root)
-        if not absolute:
-            base = os.path.relpath(base, inside)
-        with draft.open("w", encoding="utf-8") as file:
+        with whole_file(target) as draft, draft.open("w", encoding="utf-8") as file:
             for item in items:
                 try:
                     record = _usable(item, rules, root if check_media else None)
@@ -113,18 +111,15 @@ def convert_dataset(
                     file.write(moved.model_dump_json(exclude_defaults=True) + "\n")
                     _count(done, moved, inside)
                 advance()
-        done.quarantine.check(final=True)
-        if not done.records:
-            met = "".join(f"; {quirk}: {count}" for quirk, count in done.quirks.most_common(3))
-            raise InputError(f"{folder} holds no record of {name} that can be used{met}")
-        os.replace(draft, target)
+            done.quarantine.check(final=True)
+            if not done.records:
+                met = "".join(f"; {quirk}: {count}" for quirk, count in done.quirks.most_common(3))
+                raise InputError(f"{folder} holds no record of {name} that can be used{met}")
     except OSError as error:
         raise InputError(
             f"{error.filename or target} cannot be read or written ({error.strerror}); check its "
             "permissions and free space"
         ) from error
-    finally:
-        draft.unlink(missing_ok=True)
     return done
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor
 from tpo_core.errors import CheckpointError
 from tpo_core.model import TpoModel
 from tpo_core.training.groups import BASE_GROUPS, parameter_groups
+from tpo_core.whole_file import whole_file
 
 
 def training_state(model: TpoModel) -> dict[str, Tensor]:
@@ -32,13 +32,11 @@ def save_state(state: Mapping[str, Tensor], path: Path) -> None:
     Raises:
         CheckpointError: It cannot be written; what stood at `path` before still does.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    ready = {name: value.cpu().contiguous() for name, value in state.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.cpu().contiguous() for name, value in state.items()}, partial)
-        os.replace(partial, path)
+        with whole_file(path) as draft:
+            save_file(ready, draft)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
         raise CheckpointError(
             f"cannot write {path}: {error}; free space or choose another folder"
         ) from error
@@ -77,11 +75,9 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: It cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        with whole_file(path) as draft:
+            draft.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise CheckpointError(
             f"cannot write {path}: {error.strerror}; check permissions and free space"

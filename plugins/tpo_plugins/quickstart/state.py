@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from tpo_core.errors import InputError
 from tpo_core.evaluation import writable_folder
+from tpo_core.whole_file import whole_file
 from tpo_plugins.quickstart.plan import Plan
 
 STATE_FILE: Final = "quickstart.json"
@@ -111,17 +111,14 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
     Raises:
         InputError: It cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        os.replace(draft, path)
+        with whole_file(path) as draft:
+            draft.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error.strerror}; check permissions and free space, then go on "
             "with --resume"
         ) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _read(file: Path, plan: Plan) -> State:
