@@ -22,6 +22,7 @@ from tpo_plugins.convert.shards import INDEX, Header
 from tpo_plugins.convert.sizes import Sizes
 
 SHARDS = 4
+TOKENIZER = Path(__file__).parents[1] / "tests" / "golden" / "mistral_tokenizer.model"
 
 
 def write_sparse(path: Path, headers: dict[str, Header]) -> None:
@@ -56,7 +57,7 @@ def write_release(folder: Path) -> int:
         write_sparse(folder / file, held)
         files |= dict.fromkeys(held, file)
     (folder / INDEX).write_text(json.dumps({"weight_map": files}))
-    (folder / "tokenizer.model").write_bytes(b"")
+    shutil.copyfile(TOKENIZER, folder / "tokenizer.model")
     return total
 
 

@@ -71,7 +71,8 @@ class Renderer(Protocol):
         Args:
             media: The item, its frames present; placed before the text of the first user turn.
             conversations: Messages whose text already holds task-token texts.
-            generate: End with the template's generation prompt instead of an end of turn.
+            generate: End with the template's generation prompt instead of an end of turn; a last
+                assistant turn is left open instead, as a beginning of the answer, and supervised.
 
         Raises:
             InputError: If the backbone cannot take this kind of media, or a text holds one of the

@@ -102,6 +102,33 @@ class Moments(Result):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class EncodedMaskTrack(Result):
+    """One object's masks on every frame of a video, small at any length.
+
+    Args:
+        frames: COCO run-length encoding by frame number, at the original size; see
+            `tpo_core.records.rle`.
+        scores: Confidence that the object is visible in each of them, in [0, 1].
+    """
+
+    frames: Mapping[int, Mapping[str, Any]]
+    scores: tuple[float, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the run-length encodings by frame number."""
+        return {
+            "frames": {str(index): dict(rle) for index, rle in self.frames.items()},
+            "scores": list(self.scores),
+        }
+
+    def __str__(self) -> str:
+        from tpo_core.records.rle import box_around
+
+        visible = sum(box_around(rle) is not None for rle in self.frames.values())
+        return f"a mask on {visible} of {len(self.frames)} frames"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class MaskTrack(Result):
     """One object's masks on the frames that were looked at.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from tpo_core import BackboneSpec, BenchmarkSpec, DatasetSpec, HeadSpec, hookimpl
 from tpo_core.tokens import MASK, REGION, TEMPORAL
+from tpo_plugins.benchmarks.specs import BENCHMARKS
 from tpo_plugins.datasets.specs import DATASETS
 
 # Families with a file of their own, by `config.model_type`: adapter and summary.
@@ -82,15 +83,6 @@ HEADS = (
         target="tpo_heads.temporal:TemporalHead",
         tokens=(TEMPORAL,),
         summary="ranked spans in seconds and the saliency of each frame",
-    ),
-)
-
-BENCHMARKS = (
-    BenchmarkSpec(
-        name="tiny_world",
-        target="tpo_plugins.benchmarks.tiny_world:TinyWorld",
-        metrics=("qa_accuracy", "region_acc@0.5", "temporal_r1@0.5", "temporal_r1@0.7", "mask_j&f"),
-        summary="the embedded world's test split: boxes, moments, masks and short answers",
     ),
 )
 

@@ -76,6 +76,25 @@ def test_prompt_is_what_stood_before_the_answer(source: str) -> None:
     assert not asked.spans
 
 
+@pytest.mark.parametrize(
+    ("source", "answer"),
+    [
+        *((source, "answer:(") for source in (ONEVISION, LLAVA, STRINGS, REASONING, SYSTEM)),
+        (STRINGS, "answer is "),  # the template itself strips the blank
+        (ONEVISION, "im_end"),
+        (LLAVA, "s"),
+    ],
+)
+def test_a_begun_answer_is_how_training_begins_it(source: str, answer: str) -> None:
+    trained = render(source, "one", "first", "question", answer)
+    begun = render(source, "one", "first", "question", answer, generate=True)
+    rest = trained.text.removeprefix(begun.text.rstrip())
+    assert begun.text.endswith(answer)
+    assert rest.strip() in ("<|im_end|>", "</s>")
+    assert said(begun)[:-1] == said(trained)[:-1]
+    assert said(trained)[-1].startswith(said(begun)[-1].rstrip())
+
+
 def test_a_header_unlike_the_prompt_is_replaced_by_it() -> None:
     """The released template writes `assistant \\n` in the past and asks with `assistant\\n`."""
     text = render(ONEVISION, "question", "answer")

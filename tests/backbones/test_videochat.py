@@ -260,6 +260,31 @@ def test_unknown_fields_are_refused(broken: Path) -> None:
         VideoChatAdapter.load(str(broken))
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"num_frames": 0}, r"config\.json: the config's num_frames is 0; expected a positive"),
+        (
+            {"vision": {"width": 33, "heads": 2}},
+            r"the config's vision\.width is 33; expected a positive multiple of 2",
+        ),
+        ({"max_tokens": "many"}, r"config\.json: the config cannot be used: '<' not supported"),
+    ],
+)
+def test_values_that_cannot_be_used_are_refused(
+    broken: Path, values: dict[str, Any], message: str
+) -> None:
+    _set(broken / "config.json", **values)
+    with pytest.raises(InputError, match=message):
+        VideoChatAdapter.load(str(broken))
+
+
+def test_a_config_that_is_no_object_is_refused(broken: Path) -> None:
+    (broken / "config.json").write_text("[1]")
+    with pytest.raises(InputError, match=r"config\.json holds a list; expected the object"):
+        VideoChatAdapter.load(str(broken))
+
+
 def test_a_checkpoint_that_is_nowhere_is_named() -> None:
     with pytest.raises(InputError, match="no model at 'nobody/nothing'"):
         VideoChatAdapter.load("nobody/nothing")
@@ -287,6 +312,26 @@ def test_weights_must_be_the_models(broken: Path, is_missing: bool) -> None:
     save_file(weights, broken / "model.safetensors")
     reason = "lacks query_tokens" if is_missing else "holds stranger, which the model does not have"
     with pytest.raises(InputError, match=reason):
+        VideoChatAdapter.load(str(broken))
+
+
+def test_whole_numbers_are_no_weights(broken: Path) -> None:
+    weights = load_file(broken / "model.safetensors")
+    weights["query_tokens"] = weights["query_tokens"].to(torch.int8)
+    save_file(weights, broken / "model.safetensors")
+    with pytest.raises(InputError, match=r"query_tokens has type torch\.int8, expected one like"):
+        VideoChatAdapter.load(str(broken))
+
+
+def test_ids_of_added_tokens_must_fit(broken: Path) -> None:
+    first = len(tiny.tokenizer())
+    (broken / "added_tokens.json").write_text(json.dumps({"<boxes>": first + 1}))
+    with pytest.raises(
+        InputError, match=rf"has the ids \[{first + 1}\]; expected each from {first}"
+    ):
+        VideoChatAdapter.load(str(broken))
+    (broken / "added_tokens.json").write_text(json.dumps({"<boxes>": first}))
+    with pytest.raises(InputError, match=rf"has {first + 1} ids and the model embeds {first}"):
         VideoChatAdapter.load(str(broken))
 
 

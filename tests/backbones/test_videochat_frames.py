@@ -19,9 +19,10 @@ from tpo_backbones.videochat.preprocess import pixel_values
 from tpo_core.batch import Batch
 from tpo_core.build import attach
 from tpo_core.evaluation import Benchmark, Case, Item, Score, evaluate
-from tpo_core.inference import Question
+from tpo_core.inference import Answer, Question
 from tpo_core.media.open import open_media
 from tpo_core.media.sampling import choose_frames
+from tpo_core.media.types import Media
 from tpo_core.media.write import write_video
 from tpo_core.model import TpoModel
 from tpo_core.training.data import StageData
@@ -153,11 +154,17 @@ class Ask(Benchmark):
         return 1
 
     def cases(self, data: Path) -> Iterator[Case]:
-        media = open_media(self.path, num_frames=16, choose=self.choose_frames)
-        yield Case(media=media, items=(Item(id="a", kind="chat", text="What is it?"),))
+        yield Case(
+            media=str(self.path),
+            load=lambda choose: open_media(self.path, num_frames=16, choose=choose),
+            items=(Item(id="a", kind="chat", text="What is it?"),),
+        )
 
-    def score(self, item: Item, answer: Any) -> Score:
-        return Score(values={"asked": (float(answer.media.indices == tuple(HUNDRED)),)})
+    def read(self, item: Item, answer: Answer, media: Media) -> Mapping[str, Any]:
+        return {"frames": list(media.indices)}
+
+    def score(self, item: Item, predicted: Mapping[str, Any] | None) -> Score:
+        return Score(values={"asked": (float(predicted == {"frames": HUNDRED}),)})
 
 
 def test_an_overlay_shows_the_frames_that_were_looked_at(

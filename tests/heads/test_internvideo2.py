@@ -307,7 +307,7 @@ def test_a_video_that_is_gone_is_named(files: dict[str, str], make_video: MakeVi
         ({"dtype": "int8"}, InputError, "dtype is 'int8'; expected auto, float32"),
         ({"clip_length": 0.0}, InputError, "clip_length is 0.0; expected more than 0"),
         ({"clips_per_batch": 0}, InputError, "clips_per_batch is 0; expected more than 0"),
-        ({"vision": {"colour": 1}}, InputError, "colour.*see its docstring"),
+        ({"vision": {"colour": 1}}, InputError, "colour.*'internvideo2' takes stage2, text"),
     ],
 )
 def test_unknown_options_are_refused(

@@ -449,6 +449,22 @@ def test_a_video_without_features_is_skipped_in_training(tmp_path: Path) -> None
     assert "without a file was asked about" in str(head.skip_reason(target, video(12)))
     np.save(tmp_path / "v1.npy", np.zeros((6, 5), np.float32))
     assert head.skip_reason(target, video(12, source="v1.mp4")) is None
+    files |= {"texts": str(tmp_path / "text"), "text_width": 3}
+    head = small_head(8, features={"files": files})
+    reason = head.skip_reason(target, video(12, source="v1.mp4"))
+    assert reason is not None
+    assert "text has no file for the text features of v1.mp4" in reason
+
+
+def test_a_clip_length_may_be_a_whole_number(tmp_path: Path) -> None:
+    np.save(tmp_path / "v1.npy", np.zeros((6, 5), np.float32))
+    files = {"videos": str(tmp_path), "clip_length": 2, "width": 5}
+    head = small_head(8, features={"files": files})
+    media = video(12, source="v1.mp4")
+    context = HeadContext(media=(media,), media_index=torch.zeros(1, dtype=torch.long))
+    outputs = head(torch.zeros(1, 8), context)
+    assert outputs.timeline.edges.dtype == outputs.clip_length.dtype == torch.float32
+    assert outputs.timeline.edges.tolist() == [[0, 2, 4, 6, 8, 10, 12]]
 
 
 @pytest.mark.parametrize(

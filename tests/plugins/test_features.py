@@ -228,9 +228,19 @@ def test_nothing_half_written_stays(
     ("extractor", "change", "words", "message"),
     [
         ("internvideo", {}, (), "unknown extractor 'internvideo'; did you mean 'internvideo2'"),
-        ("internvideo2", {"colour": 1}, (), "'internvideo2' with options .*'colour'.*docstring"),
+        (
+            "internvideo2",
+            {"colour": 1},
+            (),
+            "'internvideo2' with options .*'colour'; 'internvideo2' takes stage2, text, tokenizer",
+        ),
         ("internvideo2", {"stage2": "nowhere.pt"}, (), "^tpo: 'nowhere.pt' does not exist"),
-        ("backbone", {}, (), "'backbone' with options .*unexpected keyword argument 'stage2'"),
+        (
+            "backbone",
+            {},
+            (),
+            "unexpected keyword argument 'stage2'; 'backbone' takes model, num_frames",
+        ),
         ("internvideo2", {}, ("--records", "no.jsonl"), "cannot read no.jsonl"),
     ],
 )
@@ -261,6 +271,16 @@ def test_one_folder_holds_features_of_one_kind(
     (videos / "below" / "a.mp4").write_bytes((videos / "a.mp4").read_bytes())
     assert extract("internvideo2", options) == 1
     assert "have one name, by which features are found" in capsys.readouterr().err
+
+
+def test_features_from_elsewhere_are_not_mixed_with_ours(
+    extract: Extract, options: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out" / "clip").mkdir(parents=True)
+    save_file({"features": torch.zeros(3, 12)}, tmp_path / "out" / "clip" / "a.safetensors")
+    assert extract("internvideo2", options) == 1
+    assert "holds features but no extractor.json that says whose" in capsys.readouterr().err
+    assert set(contents(tmp_path / "out")) == {"clip/a.safetensors"}
 
 
 def test_a_folder_without_videos_is_refused(
@@ -336,6 +356,10 @@ def test_the_stated_clip_length_is_checked(tmp_path: Path, videos: Path) -> None
         InputError, match="does not say how long its clips are; declare clip_length"
     ):
         clips()
+    for stated in ("0", "nan", "-1", "long"):
+        save_file(rows, tmp_path / "a.safetensors", metadata={"clip_length": stated})
+        with pytest.raises(InputError, match=rf"a.safetensors cannot be read \(.*{stated}"):
+            clips()
     save_file(rows, tmp_path / "a.safetensors", metadata={"clip_length": "1.0"})
     assert len(clips()) == len(clips(clip_length=1.0)) == 3
     with pytest.raises(

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from tpo_core.errors import InputError
 from tpo_core.media.types import Media
 from tpo_core.records.schema import MaskTarget, RegionPrompt, RegionTarget, TemporalTarget
-from tpo_core.results import Box, BoxTrack, MaskTrack, Moments, Result, Span
+from tpo_core.results import (
+    Box,
+    BoxTrack,
+    EncodedMaskTrack,
+    MaskTrack,
+    Moments,
+    Result,
+    Span,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,6 +96,8 @@ def _draw_frame(
     import torch
     from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
+    from tpo_core.records.rle import decode
+
     scale = max(1, -(-_LEGIBLE_SIDE // max(media.size)))
     picture = _enlarge(frame, scale)
     size = picture.shape[-2], picture.shape[-1]
@@ -105,6 +115,9 @@ def _draw_frame(
         elif isinstance(result, MaskTrack) and media.indices[number] in result.indices:
             mask = result.masks[result.indices.index(media.indices[number])]
             masks.append((_enlarge(mask, scale).cpu(), colour))
+        elif isinstance(result, EncodedMaskTrack) and media.indices[number] in result.frames:
+            mask = decode(result.frames[media.indices[number]])
+            masks.append((_enlarge(mask, scale), colour))
     for prompt in prompts:
         if isinstance(prompt, RegionPrompt) and prompt.frame == media.indices[number]:
             boxes.append(_ordered(Box(*prompt.box).pixels(size)))

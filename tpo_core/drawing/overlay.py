@@ -10,7 +10,7 @@ from tpo_core.drawing.panels import draw_result
 from tpo_core.media.image import IMAGE_SUFFIXES
 from tpo_core.media.types import Media
 from tpo_core.media.write import write_image, write_video
-from tpo_core.results import MaskTrack
+from tpo_core.results import EncodedMaskTrack, MaskTrack
 
 
 class Answered(Protocol):
@@ -48,7 +48,7 @@ def save_overlay(answer: Answered, media: Media, path: str | Path) -> Path:
     target = Path(path)
     if not target.suffix:
         moving = media.kind == "video" and any(
-            isinstance(result, MaskTrack) for _, result in answer.results
+            isinstance(result, MaskTrack | EncodedMaskTrack) for _, result in answer.results
         )
         target = target.with_name(target.name + (".mp4" if moving else ".png"))
     prompts = tuple(answer.question.prompts)

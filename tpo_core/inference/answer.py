@@ -21,7 +21,8 @@ class Answer:
 
     Args:
         question: What was asked.
-        text: What the LLM wrote; in place of each slot its result in words.
+        text: What the LLM wrote behind the question's prefix; in place of each slot its result in
+            words.
         results: `(task, result)` of every slot, in the order of the text.
         media: What was looked at, without its pixels; None for a conversation about nothing.
         num_frames: How many frames of a video were asked for.
@@ -29,7 +30,8 @@ class Answer:
         token_ids: What was decoded, task tokens included and the end of turn not.
         log_prob: Sum of the natural log-probabilities of the tokens that were chosen; a forced one
             adds 0.
-        marked_text: The text with `<task>` in place of each slot, as records write it.
+        marked_text: The whole answer, prefix included, with `<task>` in place of each slot, as
+            records write it.
     """
 
     question: Question
@@ -73,6 +75,7 @@ class Answer:
         return {
             "question": self.question.text,
             "prompts": prompts,
+            "prefix": self.question.prefix,
             "media": _media_json(self.media),
             "text": self.text,
             "results": [{"task": task, **result.to_json()} for task, result in self.results],

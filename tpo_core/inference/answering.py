@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from tpo_core.backbone import DecodingState, RenderedRecord
-from tpo_core.batch import SlotBatch, move_record
+from tpo_core.batch import move_record
 from tpo_core.errors import InputError
 from tpo_core.inference.answer import Answer
+from tpo_core.inference.composing import compose, run_heads
 from tpo_core.inference.decode import Grammar, Rows, Written
 from tpo_core.inference.question import (
     BoxLike,
@@ -25,10 +26,8 @@ from tpo_core.inference.question import (
 from tpo_core.inference.sampling import Choose, Sampling, greedy, sampler
 from tpo_core.inference.search import write_beams, write_rows
 from tpo_core.media.open import open_media
-from tpo_core.media.types import Media
 from tpo_core.model import TpoModel
 from tpo_core.records.fit import fit_to_media
-from tpo_core.results import Result
 
 Progress = Callable[[int, int], None]
 
@@ -43,6 +42,7 @@ def predict(
     box: BoxLike | Sequence[BoxLike] | None = None,
     history: Sequence[Turn] = (),
     task: str | None = None,
+    prefix: str = "",
     **options: Any,
 ) -> Answer:
     """Answer one question.
@@ -54,12 +54,13 @@ def predict(
         box: See `Question`.
         history: See `Question`; `answer.turns` continues a conversation.
         task: Name of the task to answer with, whatever the LLM would choose.
+        prefix: See `Question`; `answer.text` holds what the LLM adds to it.
         **options: See `predict_batch`.
 
     Raises:
         InputError: See `predict_batch`.
     """
-    asked = Question(media, question, box=box, history=history, task=task)
+    asked = Question(media, question, box=box, history=history, task=task, prefix=prefix)
     return predict_batch(model, [asked], **options)[0]
 
 
@@ -174,10 +175,12 @@ def _answer_group(
         chunk = slice(start, start + per_chunk)
         prompts = [branch.ids for branch in record.branches[chunk]]
         written += _write(model, grammar, state, group[chunk], prompts, settings)
-    results = _run_heads(model, group, written, record, visual)
+    results = run_heads(model, group, written, record, visual)
     return [
-        _answer(model, question, found, result, media, num_frames)
-        for question, found, result in zip(group, written, results, strict=True)
+        compose(model, question, branch, found, result, media, num_frames)
+        for question, branch, found, result in zip(
+            group, record.branches, written, results, strict=True
+        )
     ]
 
 
@@ -210,62 +213,6 @@ def _write(
         choose = sampler(settings, [question.number for question in questions], logits.device)
     return write_rows(
         rows, logits, choose=choose, forced=forced, max_new_tokens=settings.max_new_tokens
-    )
-
-
-def _run_heads(
-    model: TpoModel,
-    group: Sequence[PreparedQuestion],
-    written: Sequence[Written],
-    record: RenderedRecord,
-    visual: Sequence[Any],
-) -> list[list[Result]]:
-    """Run each head once on all its slots of a group; return the results of each answer."""
-    heads = model.head_by_task
-    places: dict[str, list[tuple[int, int]]] = {}
-    for number, answer in enumerate(written):
-        for at, (task, _) in enumerate(answer.slots):
-            places.setdefault(task, []).append((number, at))
-    results: dict[tuple[int, int], Result] = {}
-    for task, slots in places.items():
-        zeros = torch.zeros(len(slots), dtype=torch.long)
-        batch = SlotBatch(
-            positions=zeros,
-            record=zeros,
-            prompts=tuple(group[number].prompts for number, _ in slots),
-            questions=tuple(group[number].question.text for number, _ in slots),
-        )
-        states = torch.stack([written[number].slots[at][1] for number, at in slots])
-        decoded = model.decode_head(heads[task], states, batch, [record], visual)
-        results |= dict(zip(slots, decoded, strict=True))
-    return [
-        [results[number, at] for at in range(len(answer.slots))]
-        for number, answer in enumerate(written)
-    ]
-
-
-def _answer(
-    model: TpoModel,
-    question: PreparedQuestion,
-    written: Written,
-    results: Sequence[Result],
-    media: Media | None,
-    num_frames: int,
-) -> Answer:
-    assert written.finish is not None, "decoding ended without a reason"
-    raw = model.backbone.renderer.decode(written.ids)
-    tasks = [task for task, _ in written.slots]
-    tokens = model.vocabulary.tokens
-    return Answer(
-        question=question.question,
-        text=model.vocabulary.strip(raw, [str(result) for result in results]),
-        results=tuple(zip(tasks, results, strict=True)),
-        media=None if media is None else media.without_frames(),
-        num_frames=num_frames,
-        finish_reason=written.finish,
-        token_ids=written.ids,
-        log_prob=written.log_prob,
-        marked_text=model.vocabulary.strip(raw, [tokens[task].marker for task in tasks]),
     )
 
 

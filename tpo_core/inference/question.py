@@ -34,6 +34,7 @@ class Question:
         history: Earlier turns, oldest first: messages or `(role, content)` pairs; an assistant turn
             marks what a head answered by `<task>`, as `Answer.turns` writes it.
         task: Name of the task to answer with, whatever the LLM would choose.
+        prefix: How the answer begins, in plain words; the LLM goes on from there.
     """
 
     media: Any
@@ -41,6 +42,7 @@ class Question:
     box: BoxLike | Sequence[BoxLike] | None = None
     history: Sequence[Turn] = ()
     task: str | None = None
+    prefix: str = ""
 
     @property
     def prompts(self) -> tuple[BaseModel, ...]:
@@ -75,7 +77,8 @@ class PreparedQuestion:
     Args:
         number: Its place in the list that was asked.
         question: As it was asked.
-        messages: The turns, prompt marks and slots written as the backbone's tokens.
+        messages: The turns, prompt marks and slots written as the backbone's tokens; the last is
+            the assistant's if the answer has a prefix.
         prompts: One per prompt mark in the user turns.
     """
 
@@ -117,8 +120,8 @@ def prepare(number: int, question: Question, vocabulary: Vocabulary) -> Prepared
     """Check a question and write it as the LLM sees it.
 
     Raises:
-        InputError: If a text is empty or holds a reserved token, turns are out of order, or boxes
-            and marks differ in number.
+        InputError: If a text is empty or holds a reserved token, turns are out of order, boxes and
+            marks differ in number, or the prefix is blank or holds a slot.
         UnknownName: If no head serves the task that was asked for.
     """
     if not isinstance(question.text, str) or not question.text.strip():
@@ -140,6 +143,9 @@ def prepare(number: int, question: Question, vocabulary: Vocabulary) -> Prepared
     if question.media is None and (question.task or prompts):
         what = f"task {question.task!r}" if question.task else "a box"
         raise InputError(f"the question has {what} but no media; give a picture or a video")
+    if question.prefix:
+        _check_prefix(question.prefix, vocabulary)
+        turns.append(Message(role="assistant", content=question.prefix))
     return PreparedQuestion(
         number=number,
         question=question,
@@ -167,6 +173,17 @@ def _check_roles(turns: Sequence[Message]) -> None:
         raise InputError(
             f"the turns are {', '.join(roles)}; expected history to alternate user and assistant "
             "and to end with the assistant, after at most one system turn"
+        )
+
+
+def _check_prefix(prefix: str, vocabulary: Vocabulary) -> None:
+    if not isinstance(prefix, str) or not prefix.strip():
+        raise InputError(f"the prefix is {prefix!r}; expected the first words of the answer")
+    vocabulary.check_text(prefix)
+    if slots := find_markers(prefix, tasks=set(vocabulary.tokens)):
+        raise InputError(
+            f"the prefix {prefix[:80]!r} holds <{slots[0]}>, but no head answers before the LLM "
+            "goes on; give plain words, and task= to force a slot behind them"
         )
 
 

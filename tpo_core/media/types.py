@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +26,9 @@ class Media:
         total_frames: Frames in the file; 1 for an image.
         source: Path, or a word for media that came as a tensor.
         notes: What a reader should know, such as a damaged tail that was left out.
+        every_frame: All frames of a video in order, uint8 RGB `[3, H, W]`, each decoded when it is
+            asked for: heads follow objects through these; through `frames` if None. See
+            `tpo_core.media.every_frame`.
     """
 
     kind: MediaKind
@@ -36,10 +40,11 @@ class Media:
     total_frames: int
     source: str = "memory"
     notes: tuple[str, ...] = ()
+    every_frame: Sequence[torch.Tensor] | None = None
 
     def without_frames(self) -> Media:
         """Return the same item without pixels."""
-        return replace(self, frames=None)
+        return replace(self, frames=None, every_frame=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -59,11 +59,24 @@ def decode(rle: Mapping[str, Any] | Rle) -> Tensor:
     import torch
     from pycocotools import mask as coco
 
+    return torch.from_numpy(coco.decode(_compressed(rle))).bool()
+
+
+def box_around(rle: Mapping[str, Any] | Rle) -> tuple[float, float, float, float] | None:
+    """Return left, top, width and height in pixels of a mask's tight box; None if it is empty."""
+    from pycocotools import mask as coco
+
+    left, top, width, height = coco.toBbox(_compressed(rle)).tolist()
+    return (left, top, width, height) if width else None
+
+
+def _compressed(rle: Mapping[str, Any] | Rle) -> Any:
+    """Return an RLE as pycocotools takes it."""
+    from pycocotools import mask as coco
+
     fields = rle if isinstance(rle, Mapping) else rle.model_dump()
     height, width = fields["size"]
     counts = fields["counts"]
     if isinstance(counts, list):
-        compressed = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-    else:
-        compressed = {"size": [height, width], "counts": counts.encode("ascii")}
-    return torch.from_numpy(coco.decode(compressed)).bool()
+        return coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return {"size": [height, width], "counts": counts.encode("ascii")}

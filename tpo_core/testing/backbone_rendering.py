@@ -98,6 +98,25 @@ class RenderingTests(BackboneCase):
             assert prompt.ids.tolist() == branch.ids[:start].tolist()
             assert not prompt.supervised.any()
 
+    @pytest.mark.parametrize("name", get_args(MediaName))
+    def test_an_answer_can_be_begun(
+        self, ready: BackboneAdapter, records: dict[str, RenderedRecord], name: MediaName
+    ) -> None:
+        """A last assistant turn is left open when generating: as in training, but not ended."""
+        if name not in records:
+            pytest.skip(f"the backbone takes no {name}")
+        chats = conversations(several=False)
+        begun = ready.renderer.render(sample_media(name), chats, generate=True)
+        for chat, prompt, branch in zip(
+            chats, begun.branches, records[name].branches, strict=False
+        ):
+            length = len(prompt.ids)
+            assert prompt.ids.tolist() == branch.ids[:length].tolist()
+            assert prompt.supervised.tolist() == branch.supervised[:length].tolist()
+            said = ready.renderer.decode(prompt.ids[prompt.supervised].tolist())
+            assert said.replace(" ", "") == chat[-1].content.replace(" ", "")
+            assert int(prompt.ids[-1]) not in ready.renderer.stop_ids
+
     def test_renderer_can_be_pickled(
         self, ready: BackboneAdapter, records: dict[str, RenderedRecord]
     ) -> None:

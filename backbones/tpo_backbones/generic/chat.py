@@ -75,11 +75,15 @@ class ChatTemplate:
         Args:
             messages: The turns.
             media: Parts to put before the text of the first user turn.
-            generate: End with the template's generation prompt.
+            generate: End with the template's generation prompt; a last assistant turn is left open
+                instead, to be gone on from.
 
         Raises:
             InputError: If there is no user turn for the media, or the template drops an answer.
         """
+        if generate and messages and messages[-1].role == "assistant":
+            closed = self.conversation(messages, media=media, generate=False)
+            return self._opened(closed, messages[-1].content)
         turns = with_media(messages, media)
         text, done, spans = "", "", []
         for number, turn in enumerate(turns):
@@ -120,6 +124,15 @@ class ChatTemplate:
                 "remove what the template strips or escapes"
             )
         return start, at, self._end_of_turn(whole, at + len(_core(content)))
+
+    def _opened(self, chat: ChatText, answer: str) -> ChatText:
+        """Cut a conversation behind the words of its last answer, as training writes them."""
+        start, end = chat.spans[-1]
+        ends = [match.start() for match in self.special.finditer(chat.text, start, end)]
+        core = _core(answer)
+        said = chat.text.rindex(core, start, ends[-1] if ends else end) + len(core)
+        text = chat.text[:said] + answer[len(answer.rstrip()) :]
+        return ChatText(text=text, spans=(*chat.spans[:-1], (start, len(text))))
 
     def _end_of_turn(self, text: str, at: int) -> int:
         """Return the end of the first special token after `at`, or `at` if there is none."""

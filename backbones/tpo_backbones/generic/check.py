@@ -17,13 +17,13 @@ from tpo_core.backbone import PackedTokens, RenderedBranch, RenderedRecord, Stra
 from tpo_core.errors import InputError
 
 if TYPE_CHECKING:
-    from tpo_backbones.generic.adapter import TransformersAdapter
+    from tpo_backbones.generic.decoder_adapter import DecoderAdapter
 
 # Tokens of prefix and branches; long enough that a leak shows, short enough for a large model.
 _LENGTHS = ((24, (9, 17)), (15, (21, 6)))
 
 
-def choose(adapter: TransformersAdapter) -> tuple[Strategy, str]:
+def choose(adapter: DecoderAdapter) -> tuple[Strategy, str]:
     """Return the first strategy that agrees with separate runs, and why.
 
     Raises:
@@ -52,7 +52,7 @@ def choose(adapter: TransformersAdapter) -> tuple[Strategy, str]:
     )
 
 
-def _probe(adapter: TransformersAdapter) -> PackedTokens:
+def _probe(adapter: DecoderAdapter) -> PackedTokens:
     """Return two text records of two branches; ids from a fixed sequence, no random numbers."""
     size = adapter.input_embedding.weight.shape[0]
     reserved = set(adapter.placeholder_ids)
@@ -82,7 +82,7 @@ def _probe(adapter: TransformersAdapter) -> PackedTokens:
     return PackedTokens(ids=row, records=tuple(records))
 
 
-def _separately(adapter: TransformersAdapter, batch: PackedTokens) -> Tensor:
+def _separately(adapter: DecoderAdapter, batch: PackedTokens) -> Tensor:
     """Run every path alone with the model's own mask and positions; `[L, D]` in packed order."""
     parts = []
     for record in batch.records:
@@ -105,7 +105,7 @@ def _tolerance(dtype: torch.dtype) -> float:
 
 
 @contextmanager
-def _undisturbed(adapter: TransformersAdapter) -> Iterator[None]:
+def _undisturbed(adapter: DecoderAdapter) -> Iterator[None]:
     """Run without gradients or dropout and leave mode and random state as they were."""
     modes = {module: module.training for module in adapter.model.modules()}
     adapter.model.eval()

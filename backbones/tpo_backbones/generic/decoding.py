@@ -22,7 +22,7 @@ from tpo_backbones.generic.visual import Visual
 from tpo_core.backbone import RenderedRecord, TokenEmbeddings
 
 if TYPE_CHECKING:
-    from tpo_backbones.generic.adapter import TransformersAdapter
+    from tpo_backbones.generic.decoder_adapter import DecoderAdapter
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +65,7 @@ class State:
 
 
 @torch.no_grad()
-def prefill(adapter: TransformersAdapter, record: RenderedRecord, visual: Visual | None) -> State:
+def prefill(adapter: DecoderAdapter, record: RenderedRecord, visual: Visual | None) -> State:
     """Run a record's media prefix; the state has one row."""
     device = adapter.device
     cache = new_cache(adapter.model.config)
@@ -84,14 +84,14 @@ def prefill(adapter: TransformersAdapter, record: RenderedRecord, visual: Visual
     return State([Group(cache=cache, real=torch.ones_like(ids), next=next_position)])
 
 
-def branch(adapter: TransformersAdapter, state: State, rows: int) -> State:
+def branch(adapter: DecoderAdapter, state: State, rows: int) -> State:
     """Copy a one-row state to `rows` rows."""
     assert state.rows == 1, f"a state of {state.rows} rows cannot be branched"
     zeros = torch.zeros(rows, dtype=torch.long, device=adapter.device)
     return reorder(adapter, state, zeros)
 
 
-def reorder(adapter: TransformersAdapter, state: State, rows: Tensor) -> State:
+def reorder(adapter: DecoderAdapter, state: State, rows: Tensor) -> State:
     """Return a state whose row b is a copy of row `rows[b]`."""
     rows = rows.to(adapter.device)
     if len(state.groups) == 1 and adapter.shares_padded_cache:
@@ -104,7 +104,7 @@ def reorder(adapter: TransformersAdapter, state: State, rows: Tensor) -> State:
 
 @torch.no_grad()
 def extend(
-    adapter: TransformersAdapter,
+    adapter: DecoderAdapter,
     state: State,
     ids: Tensor,
     lengths: Tensor,
@@ -132,7 +132,7 @@ def extend(
     return states
 
 
-def _feed(adapter: TransformersAdapter, group: Group, ids: Tensor, lengths: Tensor) -> Tensor:
+def _feed(adapter: DecoderAdapter, group: Group, ids: Tensor, lengths: Tensor) -> Tensor:
     steps = torch.arange(ids.shape[1], device=ids.device)
     real = (steps[None] < lengths[:, None]).long()
     mask = torch.cat([group.real, real], 1)

@@ -109,7 +109,8 @@ class TransformersRenderer:
         Args:
             media: The item, its frames present; None for text alone.
             conversations: Messages whose text already holds task-token texts.
-            generate: End with the template's generation prompt.
+            generate: End with the template's generation prompt, or leave a last assistant turn
+                open.
 
         Raises:
             InputError: If the family takes no such media, a text holds one of the backbone's own

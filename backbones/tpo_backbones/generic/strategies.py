@@ -21,12 +21,10 @@ from tpo_backbones.generic.visual import Visual
 from tpo_core.backbone import PackedTokens, RenderedRecord
 
 if TYPE_CHECKING:
-    from tpo_backbones.generic.adapter import TransformersAdapter
+    from tpo_backbones.generic.decoder_adapter import DecoderAdapter
 
 
-def tree(
-    adapter: TransformersAdapter, batch: PackedTokens, visual: Sequence[Visual | None]
-) -> Tensor:
+def tree(adapter: DecoderAdapter, batch: PackedTokens, visual: Sequence[Visual | None]) -> Tensor:
     """Run the row once, `[L, D]`."""
     states, _ = adapter.run(
         batch.ids[None],
@@ -39,7 +37,7 @@ def tree(
 
 
 def prefix_cache(
-    adapter: TransformersAdapter, batch: PackedTokens, visual: Sequence[Visual | None]
+    adapter: DecoderAdapter, batch: PackedTokens, visual: Sequence[Visual | None]
 ) -> Tensor:
     """Run every prefix once and its branches on top of its cache, `[L, D]`."""
     parts = []
@@ -64,9 +62,7 @@ def prefix_cache(
     return torch.cat(parts)
 
 
-def single(
-    adapter: TransformersAdapter, batch: PackedTokens, visual: Sequence[Visual | None]
-) -> Tensor:
+def single(adapter: DecoderAdapter, batch: PackedTokens, visual: Sequence[Visual | None]) -> Tensor:
     """Run every path as a row of its own in one right-padded batch, `[L, D]`."""
     paths, is_first = [], []
     for record, item in zip(batch.records, visual, strict=True):
@@ -93,7 +89,7 @@ def _branches(record: RenderedRecord) -> list[Tensor]:
     return [branch.ids for branch in record.branches] or [empty]
 
 
-def _rows(adapter: TransformersAdapter, paths: Sequence[_Path]) -> list[Tensor]:
+def _rows(adapter: DecoderAdapter, paths: Sequence[_Path]) -> list[Tensor]:
     """Run paths as one right-padded batch; return each path's states without padding."""
     device = adapter.device
     ids, positions, types = [], [], []
@@ -115,7 +111,7 @@ def _rows(adapter: TransformersAdapter, paths: Sequence[_Path]) -> list[Tensor]:
 
 
 def _on_cache(
-    adapter: TransformersAdapter, record: RenderedRecord, cache: object, start: int
+    adapter: DecoderAdapter, record: RenderedRecord, cache: object, start: int
 ) -> list[Tensor]:
     """Run a record's branches as one right-padded batch behind its cached prefix."""
     device = adapter.device
@@ -135,6 +131,6 @@ def _on_cache(
     return [row[: len(own)] for row, own in zip(states, ids, strict=True)]
 
 
-def _types(adapter: TransformersAdapter, batch: PackedTokens) -> Tensor:
+def _types(adapter: DecoderAdapter, batch: PackedTokens) -> Tensor:
     parts = [adapter.masks.types(r, sum(len(b.ids) for b in r.branches)) for r in batch.records]
     return torch.cat(parts).to(batch.ids.device)

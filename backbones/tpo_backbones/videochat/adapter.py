@@ -1,13 +1,11 @@
-"""The adapter of VideoChat-TPO: the generic one's machinery on a model that is not transformers'.
+"""The adapter of VideoChat-TPO, whose decoder alone is transformers' own.
 
-Shapes: L tokens of a packed batch, B rows, l tokens of a row, D hidden size, A position axes, Q
-rows of a media item, T frames.
+Shapes: B media items, T frames of S x S pixels, Q rows of a media item, D hidden size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,13 +13,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from tpo_backbones.generic import decoding
-from tpo_backbones.generic.adapter import TransformersAdapter
+from tpo_backbones.generic.decoder_adapter import DecoderAdapter
 from tpo_backbones.generic.layout import Layout
 from tpo_backbones.generic.loading import use_tree_attention
-from tpo_backbones.generic.masks import TreeMasks
-from tpo_backbones.generic.positions import Positions
-from tpo_backbones.generic.times import group_times
 from tpo_backbones.generic.tokens import give_rows
 from tpo_backbones.generic.visual import Visual
 from tpo_backbones.videochat.checkpoint import find, read_model, write_model
@@ -30,9 +24,9 @@ from tpo_backbones.videochat.frames import choose_middle_frames
 from tpo_backbones.videochat.model import VideoChatModel
 from tpo_backbones.videochat.prompt import VideoChatRenderer
 from tpo_backbones.videochat.tokenizer import Tokenizer
-from tpo_core.backbone import BackboneAdapter, RenderedRecord
+from tpo_core.backbone import RenderedRecord
 from tpo_core.errors import InputError
-from tpo_core.media.types import FrameFeatures
+from tpo_core.media.types import Media
 
 
 class VideoChatLayout(Layout):
@@ -51,7 +45,7 @@ class VideoChatLayout(Layout):
         return [*super().linear_layers(), self.name_of(self.model.get_output_embeddings())]
 
 
-class VideoChatAdapter(TransformersAdapter):
+class VideoChatAdapter(DecoderAdapter):
     """Serves the published VideoChat-TPO and models of its kind.
 
     Args:
@@ -59,22 +53,15 @@ class VideoChatAdapter(TransformersAdapter):
         tokenizer: Its tokenizer.
     """
 
-    choose_frames = staticmethod(choose_middle_frames)
+    model_types = (MODEL_TYPE,)
+    choose_frames = choose_middle_frames
     model: VideoChatModel
-    renderer: VideoChatRenderer  # type: ignore[assignment]  # not one that asks a processor
+    renderer: VideoChatRenderer
 
     def __init__(self, model: VideoChatModel, tokenizer: Tokenizer) -> None:
-        BackboneAdapter.__init__(self)  # the generic adapter's wants a processor
-        self.model = model
-        self.layout = VideoChatLayout(model)
-        self.hidden_size = model.settings.language.hidden_size
-        self.softcap = None
-        self.positions = Positions(model)
-        self.masks = TreeMasks(model)
-        self.shares_padded_cache = decoding.has_plain_cache(model.config)
-        self.renderer = VideoChatRenderer(tokenizer, model.settings)
-        self.strategy = "single"
-        self.strategy_reason = "self_check has not run"
+        super().__init__(
+            model, VideoChatRenderer(tokenizer, model.settings), layout=VideoChatLayout(model)
+        )
 
     @classmethod
     def load(
@@ -94,13 +81,18 @@ class VideoChatAdapter(TransformersAdapter):
             device: Where to put it; a CPU by default.
 
         Raises:
-            InputError: If there is no such checkpoint, it is of another model, or the attention
-                implementation cannot be used.
+            InputError: If there is no such checkpoint, it is of another model, its files do not
+                fit together, or the attention implementation cannot be used.
         """
         folder, where = find(checkpoint), torch.device(device or "cpu")
         if dtype is None and where.type == "cpu":
             dtype = torch.float32
-        model = read_model(folder, dtype=dtype, device=where)
+        model, tokenizer = read_model(folder, dtype=dtype, device=where), Tokenizer.load(folder)
+        if len(tokenizer) > (rows := model.settings.language.vocabulary):
+            raise InputError(
+                f"the tokenizer in {folder} has {len(tokenizer)} ids and the model embeds {rows}; "
+                "they are of different models"
+            )
         try:
             if attention == "auto":
                 use_tree_attention(model)
@@ -108,7 +100,7 @@ class VideoChatAdapter(TransformersAdapter):
                 model.lm.set_attn_implementation(attention)
         except (ValueError, ImportError) as error:
             raise InputError(f"attention {attention!r} cannot be used: {error}") from error
-        adapter = cls(model, Tokenizer.load(folder))
+        adapter = cls(model, tokenizer)
         adapter.self_check()
         return adapter
 
@@ -126,8 +118,6 @@ class VideoChatAdapter(TransformersAdapter):
             give_rows(self.model.lm, new, known=known)
         return ids
 
-    # Media
-
     def _encode(self, record: RenderedRecord) -> Visual:
         frames = record.inputs["pixel_values"]
         rows = self._rows(frames)[0]
@@ -138,71 +128,32 @@ class VideoChatAdapter(TransformersAdapter):
             is_sequence=False,
         )
 
-    def frame_features(self, record: RenderedRecord, visual: Visual | None) -> FrameFeatures:
+    def _frame_groups(
+        self, record: RenderedRecord, visual: Visual, media: Media
+    ) -> tuple[Tensor, Media]:
         """Return the rows that each frame has as an image of its own.
 
         The rows of a video cannot be told apart by time: every query looks at all frames.
-
-        Raises:
-            InputError: If the record is text only.
         """
-        media = record.media
-        if visual is None or media is None:
-            raise InputError("a text-only record has no frame features; give it an image or video")
         if media.kind == "image":
-            features = visual.rows[None]
-        else:
-            shown = sorted(set(self.renderer.shown(media)))
-            # A frame that was repeated stands at the end.
-            frames = record.inputs["pixel_values"][0, : len(shown)]
-            features = self._rows(frames[:, None])
-            media = replace(media, times=media.times[shown])
-        times = group_times(media, len(features))
-        return FrameFeatures(
-            features=features, times=times.to(features.device), duration=media.duration
-        )
+            return visual.rows[None], media
+        shown = sorted(set(self.renderer.shown(media)))
+        # A frame that was repeated stands at the end.
+        frames = record.inputs["pixel_values"][0, : len(shown)]
+        return self._rows(frames[:, None]), replace(media, times=media.times[shown])
 
     def _rows(self, frames: Tensor) -> Tensor:
         """Return `[B, Q, D]` for frames `[B, T, 3, S, S]`."""
-        with nullcontext() if self.layout.trains_visual() else torch.no_grad():
-            return self.model.encode(self._placed(frames))
+        return self.model.encode(self._placed(frames))
 
-    # Forward passes
-
-    def run(
-        self,
-        ids: Tensor,
-        *,
-        mask: Any,
-        positions: Tensor | None,
-        types: Tensor,
-        visual: Sequence[Visual],
-        cache: Any = None,
+    def _last_states(
+        self, ids: Tensor, mask: Any, visual: Sequence[Visual], options: Mapping[str, Any]
     ) -> tuple[Tensor, Any]:
-        """Run the model without its head.
-
-        Args:
-            ids: `[B, l]`.
-            mask: Whatever the decoder takes as `attention_mask`.
-            positions: `[A, B, l]`; None for the decoder's own.
-            types: `[B, l]`, not looked at.
-            visual: Rows of the media in `ids`, in order.
-            cache: A KV cache to continue and grow; None to run without.
-
-        Returns:
-            Last hidden states `[B, l, D]` and the cache.
-        """
         rows = torch.cat([item.rows for item in visual]) if visual else None
         output = self.layout.decoder(
-            inputs_embeds=self.model.embed(ids, rows),
-            attention_mask=mask,
-            position_ids=None if positions is None else self.positions.shaped(positions),
-            past_key_values=cache,
-            use_cache=cache is not None,
+            inputs_embeds=self.model.embed(ids, rows), attention_mask=mask, **options
         )
         return output.last_hidden_state, output.past_key_values
-
-    # Training
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode; a frozen vision encoder or Q-Former stays in eval, without dropout."""

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import init_empty_weights
@@ -53,6 +52,9 @@ def read_config(folder: Path) -> VideoChatConfig:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}; expected a config of VideoChat") from error
+    if not isinstance(values, dict):
+        kind = type(values).__name__
+        raise InputError(f"{path} holds a {kind}; expected the object of a VideoChat's config")
     try:
         return VideoChatConfig.from_json(values)
     except InputError as error:
@@ -74,11 +76,11 @@ def read_model(folder: Path, *, dtype: torch.dtype | None, device: torch.device)
     # Buffers that are not saved, such as rotary frequencies, keep the values and types they get.
     with init_empty_weights(include_buffers=False):
         model = VideoChatModel(config)
-    missing = set(model.state_dict())
-    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    expected = model.state_dict()
+    missing = set(expected)
     for path in sorted(folder.glob("model*.safetensors")):
         shard = _read_shard(path, device)
-        _check(shard, shapes, path)
+        _check(shard, expected, path)
         tensors = {name: _typed(value, dtype) for name, value in shard.items()}
         model.load_state_dict(tensors, strict=False, assign=True)
         missing -= tensors.keys()
@@ -104,15 +106,24 @@ def _read_shard(path: Path, device: torch.device) -> dict[str, Tensor]:
         raise InputError(f"{path} is broken ({error}); get it again") from error
 
 
-def _check(shard: Mapping[str, Tensor], shapes: Mapping[str, Any], path: Path) -> None:
-    """Refuse tensors of other names or shapes than the config asks for."""
-    if unknown := shard.keys() - shapes.keys():
-        raise InputError(f"{path} holds {_some(unknown)}, which the model does not have")
+def _check(shard: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse tensors of other names, shapes or kinds than the config asks for."""
+    if unknown := shard.keys() - expected.keys():
+        raise InputError(
+            f"{path} holds {_some(unknown)}, which the model does not have; config and weights are "
+            "of different models"
+        )
     for name, value in shard.items():
-        if value.shape != shapes[name]:
+        wanted = expected[name]
+        if value.shape != wanted.shape:
             raise InputError(
-                f"{path}: {name} has shape {list(value.shape)}, expected {list(shapes[name])}; "
+                f"{path}: {name} has shape {list(value.shape)}, expected {list(wanted.shape)}; "
                 "config and weights are of different models"
+            )
+        if value.is_floating_point() != wanted.is_floating_point():
+            raise InputError(
+                f"{path}: {name} has type {value.dtype}, expected one like {wanted.dtype}; get the "
+                "checkpoint in a floating-point type"
             )
 
 

@@ -74,6 +74,9 @@ class VideoChatConfig:
         language: The language model.
         num_frames: Frames of a video that are looked at.
         max_tokens: Longest conversation, visual places included.
+
+    Raises:
+        InputError: If sizes do not divide as they must.
     """
 
     vision: VisionConfig = field(default_factory=VisionConfig)
@@ -81,6 +84,23 @@ class VideoChatConfig:
     language: LanguageConfig = field(default_factory=LanguageConfig)
     num_frames: int = 16
     max_tokens: int = 1024
+
+    def __post_init__(self) -> None:
+        vision, qformer, language = self.vision, self.qformer, self.language
+        for name, value, divisor in (
+            ("vision.patch_size", vision.patch_size, 1),
+            ("vision.image_size", vision.image_size, 1),
+            ("vision.width", vision.width, vision.heads),
+            ("qformer.width", qformer.width, qformer.heads),
+            ("language.hidden_size", language.hidden_size, language.heads),
+            ("language.heads", language.heads, language.key_value_heads),
+            ("num_frames", self.num_frames, 1),
+            ("max_tokens", self.max_tokens, 1),
+        ):
+            if divisor < 1 or value < 1 or value % divisor:
+                raise InputError(
+                    f"the config's {name} is {value}; expected a positive multiple of {divisor}"
+                )
 
     @property
     def visual_tokens(self) -> int:
@@ -96,7 +116,8 @@ class VideoChatConfig:
         """Read what `to_json` returned; what is left out is as in the published model.
 
         Raises:
-            InputError: If it is of another model, or has a field that is not known.
+            InputError: If it is of another model, has a field that is not known, or a value that
+                cannot be used.
         """
         rest = dict(values)
         if (found := rest.pop("model_type", None)) != MODEL_TYPE:

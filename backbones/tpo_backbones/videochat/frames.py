@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from tpo_core.errors import InputError
-from tpo_core.media.sampling import checked, with_favourites
+from tpo_core.media.sampling import IntervalChooser, Intervals
 
 
 def middle_frames(total: int, count: int) -> list[int]:
@@ -29,45 +29,23 @@ def middle_frames(total: int, count: int) -> list[int]:
     return chosen + [chosen[-1]] * (count - len(chosen))
 
 
-def choose_middle_frames(
-    starts: Sequence[float],
-    *,
-    duration: float,
-    num_frames: int | None,
-    required: Collection[int] = (),
-    preferred: Collection[int] = (),
-) -> tuple[int, ...]:
-    """Choose frames as `tpo_core.media.sampling.choose_frames` does, but by their numbers.
-
-    The published model takes `middle_frames`, which can differ by one frame from those on screen at
-    the middles, and by more where the frame rate varies.
-
-    Args:
-        starts: One for each frame; only how many there are is looked at.
-        duration: Not looked at.
-        num_frames: See `choose_frames`.
-        required: See `choose_frames`.
-        preferred: See `choose_frames`.
-
-    Returns:
-        Frame numbers, increasing.
-
-    Raises:
-        InputError: If `num_frames` is below 1.
-    """
+def _equal_counts(starts: Sequence[float], duration: float, count: int) -> Intervals:
+    """Cut a video into parts of equally many frames, the middle ones chosen; times do not count."""
     total = len(starts)
-    count = total if num_frames is None else checked(num_frames)
-    if total <= count:
-        return tuple(range(total))
     edges, middles = _edges(total, count), middle_frames(total, count)
-    return with_favourites(
-        middles,
-        total=total,
-        interval_of=lambda frame: bisect_right(edges, frame) - 1,
+    return Intervals(
+        chosen=middles,
+        holding=lambda frame: bisect_right(edges, frame) - 1,
         distance=lambda frame, interval: abs(frame - middles[interval]),
-        required=required,
-        preferred=preferred,
     )
+
+
+choose_middle_frames = IntervalChooser(_equal_counts)
+"""Chooses `middle_frames`, as the published model does.
+
+They can differ by one frame from those on screen at the middles, which
+`tpo_core.media.sampling.choose_frames` takes, and by more where the frame rate varies.
+"""
 
 
 def _edges(total: int, count: int) -> list[int]:

@@ -56,7 +56,8 @@ class VideoChatRenderer:
             media: The item, its frames present; None for text alone.
             conversations: Messages whose text already holds task-token texts. A system turn becomes
                 an instruction of its own.
-            generate: Makes no difference: a question ends as a prompt for its answer does.
+            generate: Leave a last assistant turn open. A question ends as a prompt for its answer
+                does anyway.
 
         Raises:
             InputError: If a text holds a special token, or a conversation is too long (the
@@ -67,7 +68,9 @@ class VideoChatRenderer:
         if media is None:
             record = RenderedRecord(
                 prefix_ids=torch.empty(0, dtype=torch.long),
-                branches=tuple(self._branch(messages) for messages in conversations),
+                branches=tuple(
+                    self._branch(messages, is_open=generate) for messages in conversations
+                ),
             )
         else:
             tag = media.kind.capitalize()
@@ -77,7 +80,9 @@ class VideoChatRenderer:
                 prefix_ids=torch.tensor(opening + places),
                 branches=tuple(
                     self._branch(
-                        messages, self._piece(f"</{tag}>{self._times(media, messages)}[/INST]")
+                        messages,
+                        self._piece(f"</{tag}>{self._times(media, messages)}[/INST]"),
+                        is_open=generate,
                     )
                     for messages in conversations
                 ),
@@ -119,13 +124,17 @@ class VideoChatRenderer:
     def _piece(self, text: str) -> list[int]:
         return [self.tokenizer.bos_id, *self.tokenizer.encode(text)]
 
-    def _branch(self, messages: Sequence[Message], opening: Sequence[int] = ()) -> RenderedBranch:
+    def _branch(
+        self, messages: Sequence[Message], opening: Sequence[int] = (), *, is_open: bool
+    ) -> RenderedBranch:
         ids = list(opening)
         supervised = [False] * len(ids)
-        for message in messages:
+        for number, message in enumerate(messages, start=1):
             is_answer = message.role == "assistant"
             if is_answer:
-                part = [*self.tokenizer.encode(message.content), self.tokenizer.eos_id]
+                part = self.tokenizer.encode(message.content)
+                if not is_open or number < len(messages):
+                    part.append(self.tokenizer.eos_id)
             elif message.content:
                 part = self._piece(f" [INST] {message.content} [/INST] ")
             else:

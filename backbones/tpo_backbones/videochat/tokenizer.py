@@ -46,18 +46,25 @@ class Tokenizer:
         """Read `tokenizer.model` and, if it is there, `added_tokens.json`.
 
         Raises:
-            InputError: If a file is missing or broken.
+            InputError: If a file is missing or broken, or ids of added tokens leave gaps.
         """
+        extra = folder / ADDED_FILE
         try:
             model = (folder / TOKENIZER_FILE).read_bytes()
-            extra = folder / ADDED_FILE
             added = json.loads(extra.read_text(encoding="utf-8")) if extra.exists() else {}
-            return cls(model, {str(text): int(index) for text, index in added.items()})
-        except (OSError, ValueError, RuntimeError, AttributeError) as error:
+            tokenizer = cls(model, {str(text): int(index) for text, index in added.items()})
+        except (OSError, ValueError, TypeError, RuntimeError, AttributeError) as error:
             raise InputError(
                 f"cannot read the tokenizer in {folder}: {error}; expected {TOKENIZER_FILE} of "
                 f"sentencepiece and {ADDED_FILE} with ids by text"
             ) from error
+        first, ids = len(tokenizer) - len(added), sorted(tokenizer.added.values())
+        if ids != list(range(first, len(tokenizer))):
+            raise InputError(
+                f"{extra} has the ids {ids}; expected each from {first} on, behind those of "
+                f"{TOKENIZER_FILE}, without gaps"
+            )
+        return tokenizer
 
     def save(self, folder: Path) -> None:
         """Write what `load` reads."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -43,7 +44,14 @@ def build_source(features: Features, *, hidden_size: int) -> FeatureSource:
         built = source(hidden_size, **options)
     except TypeError as error:
         raise InputError(
-            f"feature source {name!r} with options {options!r}: {error}; see its docstring"
+            f"feature source {name!r} with options {options!r}: {error}; {name!r} takes "
+            f"{', '.join(option_names(source)) or 'none'}"
         ) from error
     assert isinstance(built, FeatureSource)
     return built
+
+
+def option_names(build: Callable[..., Any]) -> list[str]:
+    """Return the names of what a constructor takes by keyword alone."""
+    parameters = inspect.signature(build).parameters.values()
+    return [each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY]

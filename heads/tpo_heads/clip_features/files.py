@@ -8,6 +8,7 @@ Shapes: Lv clips, C width of a clip's row, Lt words, Dt their width.
 
 from __future__ import annotations
 
+import math
 import pickle
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class FileSource(FeatureSource):
         text_width: Dt.
 
     Raises:
-        InputError: If a folder is missing or a number out of range.
+        InputError: If a number is out of range.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class FileSource(FeatureSource):
             if value is not None and not value > 0:
                 raise InputError(f"feature files' {name} is {value}; expected more than 0")
         self.videos, self.texts = Path(videos), Path(texts) if texts is not None else None
-        self.clip_length = clip_length
+        self.clip_length = None if clip_length is None else float(clip_length)
         self.video_width = width
         self.text_width = text_width if texts is not None else None
 
@@ -93,9 +94,11 @@ class FileSource(FeatureSource):
         )
 
     def skip_reason(self, media: Media) -> str | None:
-        """Return why a video has no features, if no file is named after it."""
+        """Return why a video has no features, if no file of a kind is named after it."""
         try:
             _find(self.videos, media, SUFFIXES, "clip")
+            if self.texts is not None:
+                _find(self.texts, media, TEXT_SUFFIXES, "text")
         except InputError as error:
             return str(error)
         return None
@@ -131,16 +134,21 @@ def stated_clip_length(path: Path) -> float | None:
     """Return the seconds of a clip that a features file states; None if it states none.
 
     Raises:
-        InputError: If the file cannot be read.
+        InputError: If the file cannot be read, or states no length above 0.
     """
     if path.suffix != ".safetensors":
         return None
     try:
         with safe_open(path, framework="pt") as file:
             stated = (file.metadata() or {}).get(CLIP_LENGTH)
-        return None if stated is None else float(stated)
+        if stated is None:
+            return None
+        seconds = float(stated)
+        if not 0 < seconds < math.inf:
+            raise ValueError(f"its clips are said to last {stated} s")
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read ({error}); extract the features again") from error
+    return seconds
 
 
 def _find(folder: Path, media: Media, suffixes: tuple[str, ...], kind: str) -> Path:

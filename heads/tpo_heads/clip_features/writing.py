@@ -17,7 +17,7 @@ _ROWS = "features"
 
 
 def is_written(folder: Path, stem: str) -> bool:
-    """Tell whether a folder has the clip features of a video, by whatever they were written."""
+    """Tell whether a folder has the clip features of a video, in any format that is read."""
     return any((folder / f"{stem}{suffix}").is_file() for suffix in SUFFIXES)
 
 

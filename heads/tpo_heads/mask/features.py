@@ -7,8 +7,9 @@ image encoder, where the time goes, may run in bfloat16.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import torch
@@ -95,18 +96,20 @@ def encode_images(sam: Any, images: Tensor, *, dtype: EncoderDtype = "float32") 
 
 
 def iterate_features(
-    sam: Any, frames: Tensor, *, batch: int, dtype: EncoderDtype = "float32"
+    sam: Any, frames: Iterable[Tensor], *, batch: int, dtype: EncoderDtype = "float32"
 ) -> Iterator[ImageFeatures]:
     """Yield the features of one frame after another, holding at most `batch` frames' at a time.
 
     Args:
         sam: A `SAM2Base`.
-        frames: uint8 RGB `[T, 3, H, W]`, on any device.
+        frames: uint8 RGB `[3, H, W]` each, on any device; taken as they are needed.
         batch: How many frames go through the encoder together.
         dtype: See `encode_images`.
     """
-    for chunk in torch.split(frames, batch):
-        images = prepare_frames(chunk.to(sam.device), image_size=sam.image_size)
+    remaining = iter(frames)
+    while chunk := list(islice(remaining, batch)):
+        stacked = torch.stack(chunk).to(sam.device)
+        images = prepare_frames(stacked, image_size=sam.image_size)
         features = encode_images(sam, images, dtype=dtype)
         for row in range(len(chunk)):
             yield features.take([row])

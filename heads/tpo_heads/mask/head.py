@@ -218,11 +218,12 @@ class MaskHead(TaskHead):
 
     @torch.no_grad()
     def decode(self, outputs: MaskOutputs, context: HeadContext) -> list[Result]:
-        """Return one `MaskTrack` per slot, on the frames of its media item.
+        """Return one track of masks per slot, on the frames of its media item.
 
         An image is segmented. A video is prompted on the first sampled frame (or on the sampled
         frame nearest to that of the user's box) and followed from there to the end by SAM2 with its
-        released weights; earlier frames have empty masks.
+        released weights; earlier frames have empty masks. Where the media item has `every_frame`,
+        it is followed through all of them, in memory that does not grow with the video.
         """
         return track_slots(
             self.sam2,

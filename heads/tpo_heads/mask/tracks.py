@@ -6,7 +6,7 @@ Shapes: N slots, C width of SAM2's prompts, T frames of H x W pixels (of the ori
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,12 +17,13 @@ from torch.nn import functional
 from tpo_core.errors import InputError
 from tpo_core.head import HeadContext
 from tpo_core.media.types import Media
+from tpo_core.records.rle import encode
 from tpo_core.records.schema import RegionPrompt
-from tpo_core.results import MaskTrack, Result
+from tpo_core.results import EncodedMaskTrack, MaskTrack, Result
 from tpo_heads.mask.decoder import decode_masks
 from tpo_heads.mask.features import EncoderDtype, encode_images, iterate_features, prepare_frames
 from tpo_heads.mask.prompts import box_embedding
-from tpo_heads.mask.propagate import Prompt, propagate
+from tpo_heads.mask.propagate import FrameMasks, Prompt, propagate
 
 BoxPrompt = Literal["sam2", "token"]
 
@@ -33,7 +34,7 @@ class SlotPrompt:
 
     Args:
         slot: Its number.
-        frame: Which of the sampled frames it prompts.
+        frame: Which of the frames that are gone through it prompts.
         sparse: SAM2's sparse prompt embedding `[3, C]`.
         from_token: Whether that comes from the task token's state, not from a user's box.
     """
@@ -66,10 +67,12 @@ def track_slots(
         encoder_dtype: What the image encoder computes in.
 
     Returns:
-        One `MaskTrack` a slot; all slots of a media item share its image features.
+        For each slot a `MaskTrack` on the sampled frames, or an `EncodedMaskTrack` where the media
+        item has `every_frame`; all slots of an item share its image features.
 
     Raises:
         InputError: If a media item comes without frames.
+        MediaError: If one of `every_frame` cannot be decoded.
     """
     by_media: dict[int, list[SlotPrompt]] = defaultdict(list)
     for prompt in slot_prompts(sam, prompts, context, box_prompt=box_prompt):
@@ -77,7 +80,7 @@ def track_slots(
     results: dict[int, Result] = {}
     for item, asked in by_media.items():
         media = context.media[item]
-        frames = frames_of(media)
+        frames = frames_of(media) if media.every_frame is None else media.every_frame
         batched = _batch_by_frame(asked)
         made = [
             _as_prompt(sam, group, frames, decoder=decoder, dtype=encoder_dtype)
@@ -85,17 +88,9 @@ def track_slots(
         ]
         order = [prompt.slot for group in batched for prompt in group]
         features = iterate_features(sam, frames, batch=encode_batch, dtype=encoder_dtype)
-        masks, scores = [], []
-        for current in propagate(sam, features, prompts=made, num_frames=len(frames)):
-            masks.append(at_original_size(current.logits, media.size).cpu())
-            scores.append(current.presence.cpu())
-        for row, slot in enumerate(order):
-            results[slot] = MaskTrack(
-                masks=torch.stack([mask[row] for mask in masks]),
-                indices=media.indices,
-                times=tuple(media.times.tolist()),
-                scores=tuple(float(score[row]) for score in scores),
-            )
+        found = propagate(sam, features, prompts=made, num_frames=len(frames))
+        collect = _masks if media.every_frame is None else _encoded_masks
+        results |= zip(order, collect(found, media, objects=len(order)), strict=True)
     return [results[slot] for slot in range(len(prompts))]
 
 
@@ -106,13 +101,15 @@ def slot_prompts(
     chosen: list[SlotPrompt] = []
     given = users_boxes(context, slots=len(prompts))
     for slot, (sparse, box) in enumerate(zip(prompts, given, strict=True)):
+        media = context.media_of(slot)
         if box is None:
-            chosen.append(SlotPrompt(slot=slot, frame=0, sparse=sparse, from_token=True))
+            first = 0 if media.every_frame is None else media.indices[0]
+            chosen.append(SlotPrompt(slot=slot, frame=first, sparse=sparse, from_token=True))
             continue
         from_token = box_prompt == "token"
         if not from_token:
             sparse = box_embedding(sam, torch.tensor([box.box]))[0]
-        frame = nearest_position(context.media_of(slot), box.frame)
+        frame = nearest_position(media, box.frame) if media.every_frame is None else box.frame
         chosen.append(SlotPrompt(slot=slot, frame=frame, sparse=sparse, from_token=from_token))
     return chosen
 
@@ -154,6 +151,38 @@ def frames_of(media: Media) -> Tensor:
     return media.frames
 
 
+def _masks(found: Iterable[FrameMasks], media: Media, *, objects: int) -> list[Result]:
+    """Return the masks of each object on the frames that were looked at."""
+    masks, scores = [], []
+    for frame in found:
+        masks.append(at_original_size(frame.logits, media.size).cpu())
+        scores.append(frame.presence.tolist())
+    return [
+        MaskTrack(
+            masks=torch.stack([mask[row] for mask in masks]),
+            indices=media.indices,
+            times=tuple(media.times.tolist()),
+            scores=tuple(score[row] for score in scores),
+        )
+        for row in range(objects)
+    ]
+
+
+def _encoded_masks(found: Iterable[FrameMasks], media: Media, *, objects: int) -> list[Result]:
+    """Return the masks of each object on every frame; none is held as pixels."""
+    frames: list[dict[int, dict[str, Any]]] = [{} for _ in range(objects)]
+    scores = []
+    for number, frame in enumerate(found):
+        masks = at_original_size(frame.logits, media.size).cpu()
+        for row, mask in enumerate(masks):
+            frames[row][number] = encode(mask)
+        scores.append(frame.presence.tolist())
+    return [
+        EncodedMaskTrack(frames[row], scores=tuple(score[row] for score in scores))
+        for row in range(objects)
+    ]
+
+
 def at_original_size(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize mask logits `[K, 1, h, w]` to `size` and threshold them at 0: bool `[K, H, W]`."""
     return functional.interpolate(logits, size=size, mode="bilinear")[:, 0] > 0
@@ -170,7 +199,7 @@ def _batch_by_frame(prompts: Sequence[SlotPrompt]) -> list[list[SlotPrompt]]:
 def _as_prompt(
     sam: Any,
     group: Sequence[SlotPrompt],
-    frames: Tensor,
+    frames: Sequence[Tensor] | Tensor,
     *,
     decoder: nn.Module | None,
     dtype: EncoderDtype,

@@ -23,6 +23,7 @@ from tpo_heads.temporal import objective
 from tpo_heads.temporal.lookup import StateLookup, fourier
 from tpo_heads.temporal.pyramid import MaskedConv, Pyramid
 from tpo_heads.temporal.spans import soft_nms
+from tpo_heads.temporal.targets import skip_reason
 from tpo_heads.temporal.timeline import Timeline, pad_tokens, timeline_of
 
 _TIME_BANDS = 8
@@ -233,12 +234,5 @@ class TemporalHead(TaskHead):
         )
 
     def skip_reason(self, target: TemporalTarget, media: Media | None) -> str | None:
-        """Return why a target is no moment of its media: not a video, or past its end."""
-        if media is None:
-            return "no media item to find moments in"
-        if media.kind == "image":
-            return "moments were asked of a picture; they need a video"
-        for start, end in target.spans:
-            if start >= media.duration:
-                return f"moment [{start}, {end}] starts after the video's end, {media.duration} s"
-        return None
+        """Return why a target cannot be trained on; see `targets.skip_reason`."""
+        return skip_reason(target, media)

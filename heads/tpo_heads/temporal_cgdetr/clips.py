@@ -74,8 +74,8 @@ def batch_clips(
         texts.append(text if len(text) else text.new_empty(0, widths[1]))
     lengths = torch.tensor([len(video) for video in videos])
     words = torch.tensor([len(text) for text in texts])
-    clip_length = torch.tensor([item.clip_length for item in items])
-    total = torch.tensor([item.duration for item in items])
+    clip_length = torch.tensor([item.clip_length for item in items], dtype=torch.float32)
+    total = torch.tensor([item.duration for item in items], dtype=torch.float32)
     step = clip_length if span_scale == "clips" else total / lengths
     count, steps = int(lengths.max()), torch.arange(int(lengths.max()) + 1)
     edges = torch.minimum(steps, lengths[:, None]) * step[:, None]

@@ -22,7 +22,12 @@ from tpo_heads.temporal_cgdetr.settings import CGDETRSettings
 
 
 class OutputAttention(nn.Module):
-    """Attention over heads projected by the caller; owns the output projection alone."""
+    """Attention over heads projected by the caller; owns the output projection alone.
+
+    Args:
+        width: d.
+        dropout: Of attention weights.
+    """
 
     def __init__(self, width: int, *, dropout: float) -> None:
         super().__init__()
@@ -105,6 +110,9 @@ class DecoderLayer(PostNormBlock):
             memory: `[B, Lv, d]`.
             memory_position: `[B, Lv, d]`.
             valid: `[B, Lv]` bool.
+
+        Returns:
+            `[B, Q, d]`.
         """
         q = self.sa_qcontent_proj(x) + self.sa_qpos_proj(query_position)
         k = self.sa_kcontent_proj(x) + self.sa_kpos_proj(query_position)
@@ -131,7 +139,11 @@ class DecoderLayer(PostNormBlock):
 
 
 class Decoder(nn.Module):
-    """Refines the queries' anchors layer by layer."""
+    """Refines the queries' anchors layer by layer.
+
+    Args:
+        settings: Sizes.
+    """
 
     def __init__(self, settings: CGDETRSettings) -> None:
         super().__init__()

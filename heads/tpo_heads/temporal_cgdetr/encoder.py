@@ -16,7 +16,12 @@ from tpo_heads.temporal_cgdetr.settings import CGDETRSettings
 
 
 class EncoderLayer(PostNormBlock):
-    """Post-norm self-attention and feed-forward; positions are added to queries and keys."""
+    """Post-norm self-attention and feed-forward; positions are added to queries and keys.
+
+    Args:
+        settings: Sizes.
+        heads: Attention heads.
+    """
 
     def __init__(self, settings: CGDETRSettings, *, heads: int) -> None:
         width, dropout = settings.hidden_dim, settings.dropout
@@ -33,7 +38,13 @@ class EncoderLayer(PostNormBlock):
 
 
 class Encoder(nn.Module):
-    """A stack of `EncoderLayer`."""
+    """A stack of `EncoderLayer`.
+
+    Args:
+        settings: Sizes.
+        layers: How many layers.
+        heads: Attention heads of each.
+    """
 
     def __init__(self, settings: CGDETRSettings, *, layers: int, heads: int) -> None:
         super().__init__()
@@ -53,7 +64,11 @@ class Encoder(nn.Module):
 
 
 class TextAttention(nn.Module):
-    """Attention without input projections, whose dummy keys take weight but give no value."""
+    """Attention without input projections, whose dummy keys take weight but give no value.
+
+    Args:
+        settings: Sizes.
+    """
 
     def __init__(self, settings: CGDETRSettings) -> None:
         super().__init__()
@@ -84,7 +99,11 @@ class TextAttention(nn.Module):
 
 
 class TextToVideoLayer(PostNormBlock):
-    """Clips read the words that match them."""
+    """Clips read the words that match them.
+
+    Args:
+        settings: Sizes.
+    """
 
     def __init__(self, settings: CGDETRSettings) -> None:
         super().__init__(
@@ -100,7 +119,11 @@ class TextToVideoLayer(PostNormBlock):
 
 
 class TextToVideoEncoder(nn.Module):
-    """Adaptive cross-attention with dummies: which words, if any, a clip is about."""
+    """Adaptive cross-attention with dummies: which words, if any, a clip is about.
+
+    Args:
+        settings: Sizes.
+    """
 
     def __init__(self, settings: CGDETRSettings) -> None:
         super().__init__()

@@ -19,6 +19,7 @@ from tpo_core.records.schema import TemporalTarget
 from tpo_core.results import Moments, Result, Span
 from tpo_core.tokens import TEMPORAL
 from tpo_heads.clip_features import build_source
+from tpo_heads.temporal.targets import skip_reason
 from tpo_heads.temporal.timeline import Timeline
 from tpo_heads.temporal_cgdetr.clips import SpanScale, batch_clips
 from tpo_heads.temporal_cgdetr.losses import TOTAL_WEIGHT, WEIGHTS
@@ -200,14 +201,8 @@ class CGDETRHead(TaskHead):
 
     def skip_reason(self, target: TemporalTarget, media: Media | None) -> str | None:
         """Return why a target is no moment of its media, or why that has no features."""
-        if media is None:
-            return "no media item to find moments in"
-        if media.kind == "image":
-            return "moments were asked of a picture; they need a video"
-        for start, end in target.spans:
-            if start >= media.duration:
-                return f"moment [{start}, {end}] starts after the video's end, {media.duration} s"
-        return self.source.skip_reason(media)
+        reason = skip_reason(target, media)
+        return reason if reason or media is None else self.source.skip_reason(media)
 
 
 def _settings(given: Mapping[str, Any], *, widths: tuple[int, int]) -> CGDETRSettings:

@@ -14,7 +14,11 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Linear layers with ReLU between them."""
+    """Linear layers with ReLU between them.
+
+    Args:
+        *widths: Of the input and of each layer's output.
+    """
 
     def __init__(self, *widths: int) -> None:
         super().__init__()
@@ -29,7 +33,14 @@ class MLP(nn.Module):
 
 
 class InputLayer(nn.Module):
-    """Layer norm, dropout, linear, and ReLU if another follows."""
+    """Layer norm, dropout, linear, and ReLU if another follows.
+
+    Args:
+        before: Width of the input.
+        after: Width of the output.
+        dropout: Of the normed input.
+        relu: Whether another layer follows.
+    """
 
     def __init__(self, before: int, after: int, *, dropout: float, relu: bool) -> None:
         super().__init__()
@@ -44,7 +55,7 @@ class InputLayer(nn.Module):
 
 
 def input_projection(before: int, after: int, *, dropout: float) -> nn.Sequential:
-    """Return the two-layer projection of a kind of input."""
+    """Return the two-layer projection of a kind of input; see `InputLayer`."""
     return nn.Sequential(
         InputLayer(before, after, dropout=dropout, relu=True),
         InputLayer(after, after, dropout=dropout, relu=False),
@@ -70,7 +81,7 @@ class PostNormBlock(nn.Module):
         self.norm2 = nn.LayerNorm(width)
 
     def feed(self, x: Tensor) -> Tensor:
-        """Run the feed-forward block, which a sample may skip."""
+        """Run the feed-forward block on `[B, L, d]`; a sample may skip it."""
         inner = F.dropout(self.activation(self.linear1(x)), self.rate, self.training)
         return self.drop_path(self.linear2(inner))
 

@@ -84,9 +84,9 @@ def slot_losses(
     span, giou, label = [], [], []
     for prediction in outputs.predictions:
         matching = match(prediction, targets.spans, targets.real)
-        apart, unlike = losses.span_losses(prediction, targets.spans, matching)
-        span.append(apart.sum())
-        giou.append(unlike.sum())
+        span_loss, giou_loss = losses.span_losses(prediction, targets.spans, matching)
+        span.append(span_loss.sum())
+        giou.append(giou_loss.sum())
         label.append(losses.label_loss(prediction, matching).sum())
     inputs, labels, pairs = outputs.inputs, targets.labels, targets.pairs
     valid = inputs.video_valid

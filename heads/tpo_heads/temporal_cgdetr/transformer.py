@@ -33,7 +33,11 @@ class Memory:
 
 
 class Transformer(nn.Module):
-    """Text-to-video attention, the global token, encoder and decoder."""
+    """Text-to-video attention, the global token, encoder and decoder.
+
+    Args:
+        settings: Sizes.
+    """
 
     def __init__(self, settings: CGDETRSettings) -> None:
         super().__init__()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tpo_plugins.progress import file_bar
 
 
 class Format(StrEnum):
@@ -57,17 +57,10 @@ def run(
     Example: tpo convert videochat-tpo VideoChat-TPO/ models/videochat-tpo
     """
     if back and (merge_lora or dtype or internvideo2):
-        raise typer.BadParameter("--back takes no other option")
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with bar:
+        raise typer.BadParameter(
+            "--back takes neither --merge-lora nor --dtype nor --internvideo2; leave them out"
+        )
+    with file_bar() as bar:
         task = bar.add_task("reading headers", total=None)
 
         def progress(file: str, done: int, total: int) -> None:

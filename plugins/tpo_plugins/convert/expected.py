@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from tpo_core.errors import CheckpointError
-from tpo_plugins.convert.names import CONSTANT, Place, place_of
+from tpo_plugins.convert.names import CONSTANT, place_of
 from tpo_plugins.convert.shards import ShardedCheckpoint
 from tpo_plugins.convert.sizes import Sizes, sam2_config
 
@@ -79,19 +79,10 @@ def check(source: ShardedCheckpoint, expected: Mapping[str, Shape]) -> list[str]
     if problems:
         raise CheckpointError(
             f"{source.folder} is no VideoChat-TPO checkpoint of the sizes it should have; "
-            f"tensors {'; '.join(problems)}"
+            f"tensors {'; '.join(problems)}; give the release's folder (OpenGVLab/VideoChat-TPO), "
+            "or what a conversion back wrote"
         )
     return legacy
-
-
-def ours(expected: Mapping[str, Shape]) -> dict[str, tuple[str, Place]]:
-    """Return by our own file and name, `<part>/<name>`, the released name and its place."""
-    found: dict[str, tuple[str, Place]] = {}
-    for published in expected:
-        place = place_of(published)
-        assert place is not None, f"no place for {published}"
-        found[f"{place.part}/{place.name}"] = published, place
-    return found
 
 
 def _published(name: str, shape: Shape, *, rank: int) -> dict[str, Shape]:

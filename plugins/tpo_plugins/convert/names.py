@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -62,3 +63,15 @@ def place_of(published: str) -> Place | None:
     if ".lora_" in name:
         return Place("adapter", PEFT + name.replace(".default.", "."))
     return Place("backbone", name.replace(f"{BASE}.", "."))
+
+
+def places_of(published: Iterable[str]) -> dict[str, Place]:
+    """Return where tensors of the released checkpoint go, by their names there.
+
+    Args:
+        published: Their names, all of them known.
+    """
+    found = {name: place_of(name) for name in published}
+    unknown = [name for name, place in found.items() if place is None]
+    assert not unknown, f"no place for {unknown}"
+    return {name: place for name, place in found.items() if place is not None}

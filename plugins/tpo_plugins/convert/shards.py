@@ -10,10 +10,11 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tpo_core.errors import CheckpointError
 
@@ -43,40 +44,33 @@ class Header(NamedTuple):
 
 
 class ShardedCheckpoint:
-    """The tensors of a folder, each in one of its files.
+    """The tensors of a folder, each in one of its files, or those of one file.
 
     Args:
-        folder: Holds `model.safetensors.index.json` and its shards, or `model.safetensors`.
+        place: A folder with `model.safetensors.index.json` and its shards, or with
+            `model.safetensors`; or the path of a `.safetensors` file.
+
+    Attributes:
+        folder: Where the files lie.
+        files: The file of each tensor by its name.
 
     Raises:
-        CheckpointError: If it does not, or the index names a file that is absent.
+        CheckpointError: If it is neither, a file is broken, or the index names one that is absent.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, place: Path) -> None:
         self._open: tuple[Path, Any] | None = None
-        index = folder / INDEX
-        if index.is_file():
+        is_file = place.suffix == ".safetensors" and not place.is_dir()
+        self.folder = place.parent if is_file else place
+        index, single = place / INDEX, place if is_file else place / SINGLE
+        if not is_file and index.is_file():
             self.files = self._from_index(index)
-        elif (folder / SINGLE).is_file():
-            path = folder / SINGLE
-            self.files = dict.fromkeys(self._reader(path).keys(), path)
+        elif is_file or single.is_file():
+            self.files = dict.fromkeys(self._reader(single).keys(), single)
         else:
             raise CheckpointError(
-                f"{folder} holds neither {INDEX} nor {SINGLE}; expected a folder of safetensors"
+                f"{place} holds neither {INDEX} nor {SINGLE}; expected a folder of safetensors"
             )
-
-    @classmethod
-    def of_file(cls, path: Path) -> Self:
-        """Open a single file of whatever name.
-
-        Raises:
-            CheckpointError: If it is missing or broken.
-        """
-        found = cls.__new__(cls)
-        found.folder, found._open = path.parent, None
-        found.files = dict.fromkeys(found._reader(path).keys(), path)
-        return found
 
     def _from_index(self, index: Path) -> dict[str, Path]:
         try:
@@ -141,6 +135,8 @@ class ShardedCheckpoint:
         if self._open is None or self._open[0] != path:
             try:
                 self._open = path, safe_open(path, framework="pt")
+            except FileNotFoundError as error:
+                raise CheckpointError(f"{path} is missing; get it again") from error
             except (OSError, SafetensorError) as error:
                 raise CheckpointError(
                     f"{path} is broken or cut short ({error}); get it again"
@@ -175,6 +171,25 @@ def plan_shards(
         (f"model-{number:05d}-of-{count:05d}.safetensors", names)
         for number, names in enumerate(groups, start=1)
     ]
+
+
+def check_space(folder: Path, *, needed: int) -> None:
+    """Check that a disk has room before anything is written.
+
+    Args:
+        folder: Where to write; it, or folders above it, may not be there yet.
+        needed: Bytes.
+
+    Raises:
+        CheckpointError: If it has not.
+    """
+    above = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(above).free
+    if needed > free:
+        raise CheckpointError(
+            f"{above} has {free / 1e9:.1f} GB free and the conversion needs {needed / 1e9:.1f} GB "
+            "more; free space or choose another disk"
+        )
 
 
 def write_shards(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,30 +73,50 @@ class Sizes:
         }
 
 
-def read_sizes(folder: Path, *, internvideo2: Path) -> Sizes:
+def read_sizes(folder: Path, *, internvideo2: Path | None = None) -> Sizes:
     """Return the sizes that a checkpoint's folder states; the release's if it states none.
 
     Args:
         folder: The checkpoint.
-        internvideo2: See `released_heads`.
+        internvideo2: See `released_heads`; None for the folder `internvideo2` of a release, or for
+            what is stated.
 
     Raises:
-        CheckpointError: If the file cannot be read or has a field that is not known.
+        CheckpointError: If the file cannot be read, has a field that is not known, or says that
+            clips come from elsewhere than InternVideo2, while a folder is given for that.
     """
     path = folder / SIZES_FILE
     if not path.is_file():
-        return Sizes(heads=released_heads(internvideo2))
+        return Sizes(heads=released_heads((internvideo2 or folder / "internvideo2").absolute()))
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return Sizes(
+        sizes = Sizes(
             backbone=VideoChatConfig.from_json(values.pop("backbone")),
             lora=LoraSettings(**values.pop("lora")),
             **values,
         )
+        if sizes.heads.keys() != released_heads().keys():
+            raise ValueError(f"its heads are {', '.join(sizes.heads) or 'none'}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
         raise CheckpointError(
             f"{path} cannot be used ({error!r}); expected what a conversion back writes"
         ) from error
+    return sizes if internvideo2 is None else _reading_clips_from(internvideo2.absolute(), sizes)
+
+
+def _reading_clips_from(internvideo2: Path, sizes: Sizes) -> Sizes:
+    """Return the same sizes, the temporal head reading its clips with another folder's files."""
+    name, source = "temporal_cgdetr", "internvideo2"
+    temporal = sizes.heads[name]
+    stated = temporal.get("features", "backbone")
+    if not isinstance(stated, Mapping) or source not in stated:
+        raise CheckpointError(
+            f"a folder for InternVideo2 was given, {internvideo2}, but {SIZES_FILE} says that the "
+            f"temporal head's features are {stated!r}; leave the folder out"
+        )
+    files = released_heads(internvideo2)[name]["features"][source]
+    changed = {**temporal, "features": {source: {**stated[source], **files}}}
+    return replace(sizes, heads={**sizes.heads, name: changed})
 
 
 def sam2_config(sizes: Sizes) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import fmean
 
 from pydantic import Field
@@ -19,7 +18,7 @@ from tpo_core.errors import RecordError
 from tpo_core.records.schema import Branch, Record
 from tpo_plugins.datasets.durations import video_seconds
 from tpo_plugins.datasets.files import MediaFiles, data_folder, split_files
-from tpo_plugins.datasets.grouping import group_all, group_records
+from tpo_plugins.datasets.grouping import group_all, split_records
 from tpo_plugins.datasets.quirks import Quirks, counter
 from tpo_plugins.datasets.rows import Released, Row, Rows
 from tpo_plugins.datasets.temporal import clean_span, moment_branches
@@ -55,31 +54,27 @@ def read(
         InputError: The folder or the annotation file is missing.
     """
     root = data_folder(source)
-    return _records(root, split_files(root, _FILES, split=split), counter(quirks))
+    videos, met = MediaFiles(root), counter(quirks)
+    return split_records(
+        "didemo",
+        split_files(root, _FILES, split=split),
+        groups=lambda path: group_all(Rows(path), key=_stem),
+        media=lambda group: videos.ref(group.key),
+        branches=lambda row, name: _branches(row, name, videos, met),
+    )
 
 
-def _records(root: Path, files: dict[str, Path], quirks: Quirks) -> Iterator[Record | RecordError]:
-    videos = MediaFiles(root)
-
-    def branches(row: Row, name: str) -> Iterator[Branch]:
-        moment = row.parse(_Moment)
-        start, end = _span(moment, row, quirks)
-        duration = None
-        if end > (moment.num_segments - 1) * CHUNK_SECONDS:
-            path = videos.find(_stem(row))
-            duration = video_seconds(root / path) if path else None
-            if duration is None:
-                quirks[UNTIMED] += 1
-        if span := clean_span(start, end, duration=duration, quirks=quirks):
-            yield from moment_branches(moment.description, [span], name=name, quirks=quirks)
-
-    for split, path in files.items():
-        yield from group_records(
-            group_all(Rows(path), key=_stem),
-            prefix=f"didemo/{split}",
-            media=lambda group: videos.ref(group.key),
-            branches=branches,
-        )
+def _branches(row: Row, name: str, videos: MediaFiles, quirks: Quirks) -> Iterator[Branch]:
+    moment = row.parse(_Moment)
+    start, end = _span(moment, row, quirks)
+    duration = None
+    if end > (moment.num_segments - 1) * CHUNK_SECONDS:
+        path = videos.find(_stem(row))
+        duration = video_seconds(videos.root / path) if path else None
+        if duration is None:
+            quirks[UNTIMED] += 1
+    if span := clean_span(start, end, duration=duration, quirks=quirks):
+        yield from moment_branches(moment.description, [span], name=name, quirks=quirks)
 
 
 def _stem(row: Row) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -140,6 +141,35 @@ def group_records(
                 yield error
             else:
                 yield record
+
+
+def split_records(
+    dataset: str,
+    files: Mapping[str, Path],
+    *,
+    groups: Callable[[Path], Iterable[Group | RecordError]],
+    media: Callable[[Group], MediaRef | None],
+    branches: Callable[[Row, str], Iterable[Branch]],
+    numbered: bool = False,
+) -> Iterator[Record | RecordError]:
+    """Read one split after another, each from its file, and name records after both.
+
+    Args:
+        dataset: The dataset's name.
+        files: The annotation file of each split.
+        groups: Groups the rows of a file.
+        media: See `group_records`.
+        branches: See `group_records`.
+        numbered: See `group_records`.
+    """
+    for split, path in files.items():
+        yield from group_records(
+            groups(path),
+            prefix=f"{dataset}/{split}",
+            media=media,
+            branches=branches,
+            numbered=numbered,
+        )
 
 
 def _keyed(rows: Iterable[Row | RecordError], key: Key) -> Iterator[tuple[Row | RecordError, str]]:

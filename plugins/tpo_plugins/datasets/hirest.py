@@ -14,7 +14,7 @@ from pathlib import Path
 from tpo_core.errors import RecordError
 from tpo_core.records.schema import Branch, Record
 from tpo_plugins.datasets.files import MediaFiles, data_folder, split_files
-from tpo_plugins.datasets.grouping import group_all, group_records
+from tpo_plugins.datasets.grouping import group_all, split_records
 from tpo_plugins.datasets.quirks import Quirks, counter
 from tpo_plugins.datasets.rows import Released, Row, Rows
 from tpo_plugins.datasets.temporal import UNRELEASED, clean_span, moment_branches
@@ -59,18 +59,14 @@ def read(
         InputError: The folder or the annotation file is missing.
     """
     root = data_folder(source)
-    return _records(root, split_files(root, _FILES, split=split), counter(quirks))
-
-
-def _records(root: Path, files: dict[str, Path], quirks: Quirks) -> Iterator[Record | RecordError]:
-    videos = MediaFiles(root)
-    for split, path in files.items():
-        yield from group_records(
-            group_all(list(_pairs(path)), key=lambda row: row.parse(_Pair).stem),
-            prefix=f"hirest/{split}",
-            media=lambda group: videos.ref(group.key),
-            branches=lambda row, name: _branches(row, name, quirks),
-        )
+    videos, met = MediaFiles(root), counter(quirks)
+    return split_records(
+        "hirest",
+        split_files(root, _FILES, split=split),
+        groups=lambda path: group_all(list(_pairs(path)), key=lambda row: row.parse(_Pair).stem),
+        media=lambda group: videos.ref(group.key),
+        branches=lambda row, name: _branches(row, name, met),
+    )
 
 
 def _pairs(path: Path) -> Iterator[Row | RecordError]:

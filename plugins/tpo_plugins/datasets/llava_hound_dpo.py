@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from tpo_core.errors import RecordError
 from tpo_core.records.schema import Branch, MediaRef, Message, Record
 from tpo_plugins.datasets.files import data_folder, locate, split_files
-from tpo_plugins.datasets.grouping import group_all, group_records
+from tpo_plugins.datasets.grouping import group_all, split_records
 from tpo_plugins.datasets.llava import Turn, messages, without_place
 from tpo_plugins.datasets.quirks import Quirks, counter
 from tpo_plugins.datasets.rows import Released, Row, Rows
@@ -50,20 +49,14 @@ def read(
     Raises:
         InputError: The folder or the annotation file is missing.
     """
-    root = data_folder(source)
-    return _records(root, split_files(root, _FILES, split=split), counter(quirks))
-
-
-def _records(root: Path, files: dict[str, Path], quirks: Quirks) -> Iterator[Record | RecordError]:
-    for split, path in files.items():
-        yield from group_records(
-            group_all(Rows(path), key=lambda row: row.parse(_Row).video),
-            prefix=f"llava_hound_dpo/{split}",
-            media=lambda group: MediaRef(
-                type="video", path=locate(root, group.key, folders=_FRAMES)
-            ),
-            branches=lambda row, name: [Branch(messages=_messages(row, quirks))],
-        )
+    root, met = data_folder(source), counter(quirks)
+    return split_records(
+        "llava_hound_dpo",
+        split_files(root, _FILES, split=split),
+        groups=lambda path: group_all(Rows(path), key=lambda row: row.parse(_Row).video),
+        media=lambda group: MediaRef(type="video", path=locate(root, group.key, folders=_FRAMES)),
+        branches=lambda row, name: [Branch(messages=_messages(row, met))],
+    )
 
 
 def _messages(row: Row, quirks: Quirks) -> list[Message]:

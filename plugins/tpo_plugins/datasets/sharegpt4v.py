@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from tpo_core.errors import RecordError
 from tpo_core.records.schema import Branch, MediaRef, Record
 from tpo_plugins.datasets.files import data_folder, locate, split_files
-from tpo_plugins.datasets.grouping import Group, group_consecutive, group_records
+from tpo_plugins.datasets.grouping import Group, group_consecutive, split_records
 from tpo_plugins.datasets.llava import Turn, messages
 from tpo_plugins.datasets.quirks import Quirks, counter
 from tpo_plugins.datasets.rows import Released, Rows
@@ -47,26 +46,23 @@ def read(
     Raises:
         InputError: The folder or the annotation file is missing.
     """
-    root = data_folder(source)
-    return _records(root, split_files(root, _FILES, split=split), counter(quirks))
+    root, met = data_folder(source), counter(quirks)
 
-
-def _records(root: Path, files: dict[str, Path], quirks: Quirks) -> Iterator[Record | RecordError]:
     def media(group: Group) -> MediaRef | None:
         if not (image := group.rows[0].parse(_Row).image):
-            quirks[TEXT_ONLY] += 1
+            met[TEXT_ONLY] += 1
             return None
         return MediaRef(type="image", path=locate(root, image, folders=_PICTURES))
 
-    for split, path in files.items():
-        yield from group_records(
-            group_consecutive(
-                Rows(path), key=lambda row: row.parse(_Row).image or f"text {row.number}"
-            ),
-            prefix=f"sharegpt4v/{split}",
-            media=media,
-            branches=lambda row, name: [
-                Branch(messages=messages(row.parse(_Row).conversations, row, quirks=quirks))
-            ],
-            numbered=True,
-        )
+    return split_records(
+        "sharegpt4v",
+        split_files(root, _FILES, split=split),
+        groups=lambda path: group_consecutive(
+            Rows(path), key=lambda row: row.parse(_Row).image or f"text {row.number}"
+        ),
+        media=media,
+        branches=lambda row, name: [
+            Branch(messages=messages(row.parse(_Row).conversations, row, quirks=met))
+        ],
+        numbered=True,
+    )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tpo_plugins.progress import file_bar
 
 
 class Action(StrEnum):
@@ -57,16 +57,7 @@ def run(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     built = build_extractor(extractor, options, device=device)
     claim(out, extractor=extractor, options=options)
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with bar:
+    with file_bar() as bar:
         task = bar.add_task("videos", total=len(paths))
 
         def progress(path: Path) -> None:

@@ -121,7 +121,8 @@ def claim(output: Path, *, extractor: str, options: Mapping[str, Any]) -> None:
         options: Its options.
 
     Raises:
-        InputError: If it holds another extractor's features or cannot be written.
+        InputError: If it holds features of another extractor, or of none that is known, or cannot
+            be written.
     """
     path = output / _PLAN
     text = json.dumps({"extractor": extractor, "options": dict(options)}, indent=2) + "\n"
@@ -133,6 +134,10 @@ def claim(output: Path, *, extractor: str, options: Mapping[str, Any]) -> None:
                     "the same, or another folder"
                 )
             return
+        if any(next((output / kind).glob("*"), None) for kind in (CLIPS, TEXTS)):
+            raise InputError(
+                f"{output} holds features but no {path.name} that says whose; give another folder"
+            )
         output.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:

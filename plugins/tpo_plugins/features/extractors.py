@@ -21,9 +21,20 @@ _QUESTION: Final = "Describe the video."
 
 
 class Extractor(ABC):
-    """Computes features of videos, and of questions if it can."""
+    """Computes features of videos, and of questions if it can.
+
+    Attributes:
+        gives_text: Whether it can.
+    """
 
     gives_text: bool
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Return the options that the constructor takes."""
+        from tpo_heads.clip_features.build import option_names
+
+        return option_names(cls)
 
     @abstractmethod
     def video(self, path: Path) -> tuple[Tensor, float]:
@@ -33,9 +44,9 @@ class Extractor(ABC):
             InputError: If the video cannot be read or has no clip.
         """
 
+    @abstractmethod
     def text(self, question: str) -> Tensor:
-        """Return the words of a question, `[n, Dt]`; for an extractor that gives text."""
-        raise NotImplementedError
+        """Return the words of a question, `[n, Dt]`; no row if it gives no text."""
 
 
 class InternVideo2Extractor(Extractor):
@@ -52,6 +63,14 @@ class InternVideo2Extractor(Extractor):
         self.device = device
         self.source = InternVideo2Source(0, **options)
         self.gives_text = self.source.text_width is not None
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Return the options of `InternVideo2Source`."""
+        from tpo_heads.clip_features.build import option_names
+        from tpo_heads.clip_features.internvideo2 import InternVideo2Source
+
+        return option_names(InternVideo2Source)
 
     def video(self, path: Path) -> tuple[Tensor, float]:
         """Encode each clip; see `Extractor.video`."""
@@ -115,6 +134,12 @@ class BackboneExtractor(Extractor):
             )
         return found.video.float().cpu(), found.clip_length
 
+    def text(self, question: str) -> Tensor:
+        """Return no row: what a question means, the backbone says by its task tokens."""
+        import torch
+
+        return torch.empty(0, 0)
+
 
 EXTRACTORS: Final[Mapping[str, type[Extractor]]] = {
     "backbone": BackboneExtractor,
@@ -141,6 +166,7 @@ def build_extractor(name: str, options: Mapping[str, Any], *, device: torch.devi
         extractor: Extractor = build(device, **options)
     except TypeError as error:
         raise InputError(
-            f"extractor {name!r} with options {dict(options)}: {error}; see its docstring"
+            f"extractor {name!r} with options {dict(options)}: {error}; {name!r} takes "
+            f"{', '.join(build.option_names())}"
         ) from error
     return extractor

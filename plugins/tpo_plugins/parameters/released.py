@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from tpo_plugins.convert.expected import expected_shapes
-from tpo_plugins.convert.names import Place, place_of
+from tpo_plugins.convert.names import Place, places_of
 from tpo_plugins.convert.sizes import Sizes
 from tpo_plugins.parameters.backbone import groups_of
 from tpo_plugins.parameters.table import Row, rows_of
@@ -38,10 +38,9 @@ def _tensors() -> Iterator[tuple[str, Sequence[int]]]:
     sizes = Sizes()
     with torch.device("meta"):
         groups = groups_of(VideoChatLayout(VideoChatModel(sizes.backbone)))
-    for name, shape in expected_shapes(sizes).items():
-        place = place_of(name)
-        assert place is not None, f"no place for {name}"
-        yield _group(place, groups), shape
+    shapes = expected_shapes(sizes)
+    for name, place in places_of(shapes).items():
+        yield _group(place, groups), shapes[name]
     for module, (width, out) in _LEGACY.items():
         group = f"legacy, never run: {module.partition('.')[0]}"
         yield group, (out, width)

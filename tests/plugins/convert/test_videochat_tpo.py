@@ -19,8 +19,9 @@ from tpo_plugins.convert import forward, shards
 from tpo_plugins.convert.back import convert_back
 from tpo_plugins.convert.expected import expected_shapes
 from tpo_plugins.convert.forward import convert
-from tpo_plugins.convert.names import place_of
-from tpo_plugins.convert.sizes import Sizes
+from tpo_plugins.convert.names import TOKEN_ROWS, place_of
+from tpo_plugins.convert.sizes import SIZES_FILE, Sizes, read_sizes, released_heads
+from tpo_plugins.convert.tensors import TRAINED
 
 SMALL = 20_000  # bytes of a shard, so that even a tiny model has several
 FIRST = f"model-00001-of-0000{release.SHARDS}.safetensors"
@@ -186,6 +187,67 @@ def test_a_trained_model_goes_back_too(model, tmp_path):
             assert torch.equal(found.read(name), value.to(found.read(name).dtype)), name
 
 
+def test_trained_rows_of_triggers_go_back_too(converted, tmp_path):
+    copied = Path(shutil.copytree(converted, tmp_path / "trained"))
+    path, ids = copied / "adapter" / "adapter_model.safetensors", model_ids(copied)
+    weights = load_file(path)
+    weights[TOKEN_ROWS] = torch.arange(weights[TOKEN_ROWS].numel()).view_as(weights[TOKEN_ROWS])
+    weights[TOKEN_ROWS] = weights[TOKEN_ROWS].to(torch.float32)
+    save_file(weights, path)
+    convert_back(copied, tmp_path / "back")
+    found = shards.ShardedCheckpoint(tmp_path / "back")
+    name = "lm.base_model.model.model.embed_tokens.weight"
+    table, before = found.read(name), release.tensors()[name]
+    rows = dict(zip(sorted(ids[text] for text in TRAINED), weights[TOKEN_ROWS], strict=True))
+    triggers = [ids[text] for text in ("<box_begin>", "<time_begin>", "<track_begin>")]
+    for index in range(len(table)):
+        row = rows[index].to(table.dtype) if index in triggers else before[index]
+        assert torch.equal(table[index], row), index
+    for published, text in (("box_token", "<boxes>"), ("track_token", "<tracking>")):
+        assert torch.equal(found.read(published).flatten(), rows[ids[text]])
+
+
+def model_ids(folder: Path) -> dict[str, int]:
+    return json.loads((folder / "config.json").read_text())["tokens"]
+
+
+def test_a_damaged_model_does_not_go_back(converted, tmp_path):
+    def refused(spoil, message):
+        copied = Path(shutil.copytree(converted, tmp_path / "copy"))
+        spoil(copied)
+        with pytest.raises(CheckpointError, match=message):
+            convert_back(copied, tmp_path / "back")
+        shutil.rmtree(copied)
+        assert not list(tmp_path.iterdir())
+
+    heads, adapter = "heads.safetensors", "adapter/adapter_model.safetensors"
+    refused(lambda at: (at / heads).unlink(), rf"{heads} is missing; get it again")
+    refused(lambda at: (at / heads).write_bytes(b""), rf"{heads} is broken or cut short")
+    refused(lambda at: (at / "backbone" / "tokenizer.model").unlink(), r"lacks tokenizer\.model;")
+    refused(
+        lambda at: (at / "files" / "sam2" / "config.yaml").write_text("model: 3"),
+        r"is no VideoChat-TPO: SAM2 configuration .* has no mapping `model`",
+    )
+
+    weights = load_file(converted / adapter)
+    fewer = weights | {TOKEN_ROWS: weights[TOKEN_ROWS][:4].clone()}
+    none = {name: value for name, value in weights.items() if name != TOKEN_ROWS}
+    refused(
+        lambda at: save_file(fewer, at / adapter), "trained rows for 4 tokens; expected 6, those"
+    )
+    refused(lambda at: save_file(none, at / adapter), "lacks 1 of its tensors, such as adapter: ")
+
+
+def test_nothing_stays_of_a_way_back_that_failed(converted, tmp_path, monkeypatch):
+    def dies(path, tensors):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shards, "write_file", dies)
+    with pytest.raises(CheckpointError, match="No space left on device; free space or choose"):
+        convert_back(converted, tmp_path / "back")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_model_of_another_kind_does_not_go_back(tmp_path):
     tpo.attach("tiny", ["region"]).save_pretrained(str(tmp_path / "tiny"))
     with pytest.raises(CheckpointError, match="its heads are region; its SAM2 does not lie in"):
@@ -199,7 +261,7 @@ def test_a_model_of_another_kind_does_not_go_back(tmp_path):
 def test_a_conversion_cut_short_goes_on_where_it_stopped(
     released, converted, tmp_path, monkeypatch
 ):
-    wrote, real = [], forward.write_file
+    wrote, real = [], shards.write_file
 
     def dies(path, tensors):
         if len(wrote) == 3:
@@ -225,7 +287,7 @@ def test_a_conversion_cut_short_goes_on_where_it_stopped(
 
 
 def test_another_conversion_does_not_go_on_from_there(released, tmp_path, monkeypatch):
-    monkeypatch.setattr(forward, "_write_config", lambda *_: (_ for _ in ()).throw(OSError(5, "x")))
+    monkeypatch.setattr(forward, "write_config", lambda *_: (_ for _ in ()).throw(OSError(5, "x")))
     with pytest.raises(CheckpointError, match="cannot write"):
         convert(released, tmp_path / "model")
     monkeypatch.undo()
@@ -241,7 +303,22 @@ def test_free_space_is_looked_at_first(released, tmp_path, monkeypatch):
         CheckpointError, match=r"has 0\.0 GB free and the conversion needs 0\.\d GB"
     ):
         convert(released, tmp_path / "model")
-    assert not (tmp_path / "model").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_changed_checkpoint_is_read_anew(released, tmp_path, monkeypatch):
+    folder = copy(released, tmp_path)
+    monkeypatch.setattr(forward, "write_config", lambda *_: (_ for _ in ()).throw(OSError(5, "x")))
+    with pytest.raises(CheckpointError, match="cannot write"):
+        convert(folder, tmp_path / "model")
+    monkeypatch.undo()
+    name = "project_up.bias"
+    file = json.loads((folder / shards.INDEX).read_text())["weight_map"][name]
+    changed = torch.ones_like(release.tensors()[name])
+    change(folder, file, **{name: changed})
+    convert(folder, tmp_path / "model")
+    weights = load_file(tmp_path / "model" / "backbone" / "model.safetensors")
+    assert torch.equal(weights[name], changed)
 
 
 # ---- what is no checkpoint
@@ -337,6 +414,43 @@ def test_a_broken_index_and_a_missing_tokenizer_are_refused(released, tmp_path):
     (folder / shards.INDEX).write_text('{"weight_map": [')
     with pytest.raises(CheckpointError, match=r"index\.json cannot be read"):
         convert(folder, tmp_path / "model")
+
+
+def test_another_models_tokenizer_is_refused(released, tmp_path):
+    folder = copy(released, tmp_path)
+    mistral = Path(__file__).parents[2] / "golden" / "mistral_tokenizer.model"
+    shutil.copyfile(mistral, folder / "tokenizer.model")
+    with pytest.raises(CheckpointError, match=r"tokenizer\.model has 32000 ids; expected \d+, the"):
+        convert(folder, tmp_path / "model")
+    (folder / "tokenizer.model").write_bytes(b"garbage")
+    with pytest.raises(CheckpointError, match="cannot read the tokenizer in"):
+        convert(folder, tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_a_folder_of_internvideo2_is_not_passed_over(released, tmp_path):
+    assert read_sizes(tmp_path, internvideo2=Path("iv2")).heads == released_heads(
+        Path("iv2").absolute()
+    )
+    with pytest.raises(CheckpointError, match="features are 'backbone'; leave the folder out"):
+        convert(released, tmp_path / "model", internvideo2=tmp_path)
+    sizes = {**release.sizes().to_json(), "heads": released_heads(Path("old"))}
+    (tmp_path / SIZES_FILE).write_text(json.dumps(sizes))
+    changed = read_sizes(tmp_path, internvideo2=Path("new")).heads
+    assert changed == released_heads(Path("new").absolute())
+    assert read_sizes(tmp_path).heads == released_heads(Path("old"))
+
+
+def test_sizes_that_cannot_be_used_are_refused(released, tmp_path):
+    folder = copy(released, tmp_path)
+    for change_of, message in (
+        ({"heads": {"region": {}}}, "its heads are region"),
+        ({"colour": 3}, "unexpected keyword argument 'colour'"),
+        ({"lora": {"rank": 2, "depth": 3}}, "unexpected keyword argument 'depth'"),
+    ):
+        (folder / SIZES_FILE).write_text(json.dumps(release.sizes().to_json() | change_of))
+        with pytest.raises(CheckpointError, match=rf"cannot be used .*{message}"):
+            convert(folder, tmp_path / "model")
 
 
 def test_the_command_says_what_is_wrong_in_one_sentence(tmp_path, capsys):

@@ -16,6 +16,7 @@ from typing import Any
 from tpo_core.errors import RecordError
 from tpo_core.records.schema import Record
 from tpo_core.records.source import open_dataset
+from tpo_core.records.validate import check_record, registered_rules
 
 Files = Mapping[str, Any]
 
@@ -88,3 +89,22 @@ def read(name: str, folder: Path, split: str | None = None) -> Reading:
         ),
         quirks=quirks,
     )
+
+
+def check_counts(found: Reading, release: Release) -> None:
+    """Compare quirks and bad rows with what a release has."""
+    assert found.quirks == release.quirks
+    assert len(found.errors) == len(release.errors)
+    for error, (file, line, text) in zip(found.errors, release.errors, strict=True):
+        assert str(error.path).endswith(file)
+        assert error.line == line
+        assert text in str(error)
+
+
+def check_steady(release: Release, folder: Path) -> None:
+    """Check that the records of a release are valid and the same on every run."""
+    write(folder, release.files)
+    first, second = (read(release.name, folder, release.split).records for _ in range(2))
+    assert first == second
+    for record in first.values():
+        check_record(record, registered_rules())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.plugins.datasets.cases import read, write
+from tests.plugins.datasets.cases import check_counts, check_steady, read, write
 from tests.plugins.datasets.conversation_cases import RELEASES, SHAREGPT4V, YOUCOOK2, said
 from tpo_core.errors import InputError, UnknownName
 from tpo_core.records.source import open_dataset
@@ -32,21 +32,12 @@ def test_a_release_gives_its_records_counts_its_quirks_and_names_its_bad_rows(re
             texts = [message.content for message in branch.messages]
             for text, turn in zip(texts, expected, strict=True):
                 check_turn(text, turn)
-    assert found.quirks == release.quirks
-    assert len(found.errors) == len(release.errors)
-    for error, (file, line, text) in zip(found.errors, release.errors, strict=True):
-        assert error.path.endswith(file)
-        assert error.line == line
-        assert text in str(error)
+    check_counts(found, release)
 
 
 @each_release
 def test_its_records_are_valid_and_the_same_on_every_run(release, tmp_path):
-    write(tmp_path, release.files)
-    first, second = (read(release.name, tmp_path, release.split).records for _ in range(2))
-    assert first == second
-    for record in first.values():
-        check_record(record, registered_rules())
+    check_steady(release, tmp_path)
 
 
 @each_release

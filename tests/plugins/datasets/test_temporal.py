@@ -7,7 +7,7 @@ import pickle
 import pytest
 import torch
 
-from tests.plugins.datasets.cases import read, write
+from tests.plugins.datasets.cases import check_counts, check_steady, read, write
 from tests.plugins.datasets.temporal_cases import (
     CHARADES,
     DIDEMO,
@@ -20,7 +20,6 @@ from tests.plugins.datasets.temporal_cases import (
 from tpo_core.errors import InputError, UnknownName
 from tpo_core.media.write import write_video
 from tpo_core.records.source import open_dataset
-from tpo_core.records.validate import check_record, registered_rules
 from tpo_plugins.datasets import charades_sta
 from tpo_plugins.datasets import temporal as quirk
 
@@ -46,21 +45,12 @@ def test_a_release_gives_its_records_counts_its_quirks_and_names_its_bad_rows(re
             question, *given = asked(branch)
             assert query in question
             assert given == labels
-    assert found.quirks == release.quirks
-    assert len(found.errors) == len(release.errors)
-    for error, (file, line, text) in zip(found.errors, release.errors, strict=True):
-        assert error.path.endswith(file)
-        assert error.line == line
-        assert text in str(error)
+    check_counts(found, release)
 
 
 @each_release
 def test_its_records_are_valid_and_the_same_on_every_run(release, tmp_path):
-    write(tmp_path, release.files)
-    first, second = (read(release.name, tmp_path, release.split).records for _ in range(2))
-    assert first == second
-    for record in first.values():
-        check_record(record, registered_rules())
+    check_steady(release, tmp_path)
 
 
 @pytest.mark.parametrize("name", sorted({release.name for release in RELEASES}))

@@ -1,0 +1,93 @@
+"""Datasets of moments in videos."""
+
+from __future__ import annotations
+
+from tpo_core.specs import DatasetSpec
+
+SPECS = (
+    DatasetSpec(
+        name="activitynet_captions",
+        target="tpo_plugins.datasets.activitynet_captions:read",
+        tasks=("temporal",),
+        licence="see its home page",
+        home="https://cs.stanford.edu/people/ranjaykrishna/densevid/",
+        files=("train.json", "val_1.json", "val_2.json", "v_<id>.mp4"),
+        splits=("train", "val_1", "val_2"),
+        summary="sentences about moments of YouTube videos",
+    ),
+    DatasetSpec(
+        name="charades_sta",
+        target="tpo_plugins.datasets.charades_sta:read",
+        tasks=("temporal",),
+        licence="Charades licence, non-commercial",
+        home="https://github.com/jiyanggao/TALL",
+        files=("charades_sta_<split>.txt", "Charades_v1_<split>.csv", "<id>.mp4"),
+        splits=("train", "test"),
+        summary="sentences about moments of everyday activities",
+    ),
+    DatasetSpec(
+        name="didemo",
+        target="tpo_plugins.datasets.didemo:read",
+        tasks=("temporal",),
+        licence="BSD-2-Clause; videos under Creative Commons licences",
+        home="https://github.com/LisaAnne/LocalizingMoments",
+        files=("<split>_data.json", "<owner>_<photo>_<hash>.*"),
+        splits=("train", "val", "test"),
+        summary="descriptions of 5-second chunks of Flickr videos",
+    ),
+    DatasetSpec(
+        name="ego4d_nlq",
+        target="tpo_plugins.datasets.ego4d_nlq:read",
+        tasks=("temporal",),
+        licence="Ego4D licence agreement",
+        home="https://ego4d-data.org",
+        files=("nlq_train.json", "nlq_val.json", "nlq_test_unannotated.json", "<clip_uid>.mp4"),
+        splits=("train", "val", "test"),
+        summary="questions about moments of egocentric clips; test has no answers",
+    ),
+    DatasetSpec(
+        name="hirest",
+        target="tpo_plugins.datasets.hirest:read",
+        tasks=("temporal",),
+        licence="see its home page",
+        home="https://github.com/j-min/HiREST",
+        files=("all_data_<split>.json", "<id>.mp4"),
+        splits=("train", "val", "test"),
+        summary="moments and steps of instruction videos; test has no answers",
+    ),
+    DatasetSpec(
+        name="queryd",
+        target="tpo_plugins.datasets.queryd:read",
+        tasks=("temporal",),
+        licence="see its home page",
+        home="https://www.robots.ox.ac.uk/~vgg/data/queryd/",
+        files=(
+            "<split>_list.txt",
+            "raw_captions_combined_filtered-v2.pkl",
+            "times_captions_combined_filtered-v2.pkl",
+            "<id>.mp4",
+        ),
+        splits=("train", "val", "test"),
+        summary="spoken descriptions of moments of YouTube videos, transcribed",
+    ),
+    DatasetSpec(
+        name="qvhighlights",
+        target="tpo_plugins.datasets.qvhighlights:read",
+        tasks=("temporal",),
+        licence="CC-BY-NC-SA-4.0",
+        home="https://github.com/jayleicn/moment_detr",
+        files=("highlight_<split>_release.jsonl", "<youtube id>_<start>_<end>.mp4"),
+        splits=("train", "val", "test"),
+        summary="queries with moments and the saliency of every 2-second clip",
+    ),
+    DatasetSpec(
+        name="tacos",
+        target="tpo_plugins.datasets.tacos:read",
+        tasks=("temporal",),
+        licence="see its home page",
+        home="https://www.coli.uni-saarland.de/projects/smile/page.php?id=tacos",
+        files=("<split>.json", "<key>-cam-002.avi"),
+        splits=("train", "val", "test"),
+        summary="sentences about moments of cooking videos",
+    ),
+)
