@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         TpoError,
         UnknownName,
     )
-    from tpo_core.evaluation import evaluate
+    from tpo_core.evaluation import evaluate, score_predictions
     from tpo_core.head import TaskHead
     from tpo_core.hookspecs import hookimpl
     from tpo_core.inference import Answer, Question
@@ -59,7 +59,7 @@ _NAMES_OF = {
         "TpoError",
         "UnknownName",
     ),
-    "evaluation": ("evaluate",),
+    "evaluation": ("evaluate", "score_predictions"),
     "head": ("TaskHead",),
     "hookspecs": ("hookimpl",),
     "inference": ("Answer", "Question"),
@@ -101,6 +101,7 @@ __all__ = [
     "list_heads",
     "open_dataset",
     "plugins",
+    "score_predictions",
     "train",
 ]
 

@@ -42,7 +42,14 @@ COMMANDS: Mapping[str, Command] = {
     "train": Command(
         "Train as a recipe declares, in stages.", resume="add --resume to the same command to go on"
     ),
-    "eval": Command("Evaluate a model on a benchmark."),
+    "eval": Command(
+        "Evaluate a model on a benchmark, or score a file of predictions.",
+        resume="with --out, add --resume to the same command to go on",
+    ),
+    "report": Command(
+        "Write one page about results: tables beside published figures, curves, samples.",
+        module="tpo_plugins.evaluation_report.command",
+    ),
     "predict": Command("Ask a model about a picture or a video."),
     "convert": Command(
         "Convert a released checkpoint to a model of ours, or back.",

@@ -1,4 +1,4 @@
-"""`tpo eval`: the figures of a model on a benchmark."""
+"""`tpo eval`: the figures of a model, or of a file of predictions, on a benchmark."""
 
 from __future__ import annotations
 
@@ -9,60 +9,166 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 if TYPE_CHECKING:
-    from tpo_core.evaluation import EvaluationResult
+    from tpo_core.evaluation import Benchmark
 
 
 def run(
     benchmark: Annotated[str, typer.Argument(help="Name of a registered benchmark.")],
-    model: Annotated[str, typer.Option(help="Folder or hub id of a saved model.")],
     data: Annotated[Path, typer.Option(help="Folder that holds the benchmark's files.")],
+    model: Annotated[
+        str | None, typer.Option(help="Folder or hub id of a saved model to evaluate.")
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Score this in place of a model: JSONL or a JSON list with a row a question, a "
+            "predictions.jsonl that this command wrote, or a folder as the benchmark's tools take "
+            "it."
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Look at the first so many media only.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write results.json and predictions.jsonl here.")
+        Path | None,
+        typer.Option(
+            help="Write results.json and predictions.jsonl here; each answer is on disk at once."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the run in --out that was cut off, asking only what is not answered; "
+            "begin if there is none; if it is finished, show its result again.",
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a run that is in --out already.")
+    ] = False,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Media whose questions are answered together; 8 if not given."),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Score what is missing 0 where the official rule rewards or forgives it.",
+        ),
+    ] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the predictions here in the layout that the official server takes."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Evaluate a model on a benchmark.
+    """Evaluate a model on a benchmark, or score a file of predictions.
 
-    What a model does not predict scores 0: it must emit the task tokens by itself.
+    Give --model or --predictions. What a model does not predict counts as
+    missing: it must emit the task tokens by itself. A folder that holds a run
+    is refused unless --resume or --overwrite is given, one that holds another
+    run than this with --resume too.
+
+    On several devices: torchrun --nproc-per-node 8 --no-python tpo eval ...
+    (or accelerate launch); the processes share the media, and --resume works
+    with any number of them.
 
     Example: tpo eval tiny_world --model runs/quickstart/model --data runs/quickstart/world
+
+    Example: tpo eval tiny_world --predictions answers.jsonl --data runs/quickstart/world
     """
-    from tpo_core.build import from_pretrained
-    from tpo_core.evaluation import evaluate, writable_folder
-    from tpo_core.registry import get_benchmark
+    _check_usage(
+        model=model,
+        predictions=predictions,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        batch_size=batch_size,
+    )
+    from tpo_core.cli.figures import print_published, print_result
+    from tpo_core.evaluation import evaluate, score_predictions
+    from tpo_core.evaluation.journal import check_output
+    from tpo_core.evaluation.processes import launched
+    from tpo_core.evaluation.run import BATCH_SIZE
 
-    get_benchmark(benchmark)
-    if out is not None:
-        writable_folder(out)
-    with redirect_stdout(sys.stderr):
-        loaded = from_pretrained(model)
-        result = evaluate(benchmark, loaded, data=data, limit=limit, output=out)
-    if as_json:
-        typer.echo(json.dumps(result.to_json(), indent=2))
-    else:
-        print_result(result)
+    with launched() as is_main:
+        if not (is_main or model):
+            return
+        bench = _checked(benchmark, data, strict=strict, export=export)
+        if out is not None and is_main:
+            check_output(out, resume=resume, overwrite=overwrite)
+        with redirect_stdout(sys.stderr):
+            if model is not None:
+                from tpo_core.build import from_pretrained
+
+                result = evaluate(
+                    bench,
+                    from_pretrained(model),
+                    data=data,
+                    limit=limit,
+                    output=out,
+                    batch_size=batch_size or BATCH_SIZE,
+                    resume=resume,
+                    overwrite=overwrite,
+                )
+            else:
+                result = score_predictions(
+                    bench,
+                    str(predictions),
+                    data=data,
+                    limit=limit,
+                    output=out,
+                    overwrite=overwrite,
+                )
+        if not is_main:
+            return
+        if export is not None:
+            bench.export(result.predictions, data, export)
+        if as_json:
+            typer.echo(json.dumps(result.to_json(), indent=2))
+        else:
+            print_result(result)
+            print_published(result, bench.published())
 
 
-def print_result(result: EvaluationResult) -> None:
-    """Print the figures, the figures by kind, the counts and the notes."""
-    console = Console()
-    table = Table("metric", "all", title=result.benchmark)
-    for name, value in result.metrics.items():
-        table.add_row(name, "-" if value is None else f"{value:.3f}")
-    console.print(table)
-    kinds = Table("kind", "metric", "mean", "values")
-    for kind, figures in result.details.items():
-        for name, figure in figures.items():
-            kinds.add_row(kind, name, f"{figure['mean']:.3f}", f"{figure['count']:.0f}")
-            kind = ""
-    console.print(kinds)
-    console.print(", ".join(f"{number} {name}" for name, number in result.counts.items()))
-    for note in result.notes:
-        console.print(f"[yellow]note[/]: {note}", highlight=False)
+def _check_usage(
+    *,
+    model: str | None,
+    predictions: Path | None,
+    out: Path | None,
+    resume: bool,
+    overwrite: bool,
+    batch_size: int | None,
+) -> None:
+    """Refuse options that do not go together."""
+    if (model is None) == (predictions is None):
+        raise typer.BadParameter("expected --model or --predictions, one of them")
+    if predictions is not None and (resume or batch_size is not None):
+        raise typer.BadParameter("--resume and --batch-size go with --model, not --predictions")
+    if resume and overwrite:
+        raise typer.BadParameter("--resume goes on with a run, --overwrite replaces it; give one")
+    if out is None and (resume or overwrite):
+        raise typer.BadParameter("--resume and --overwrite are about the folder --out; give it too")
+
+
+def _checked(benchmark: str, data: Path, *, strict: bool, export: Path | None) -> Benchmark:
+    """Make the benchmark and find out what will not work before anything is loaded.
+
+    Raises:
+        InputError: If there is no data, or the predictions cannot be exported.
+    """
+    from tpo_core.evaluation import Benchmark, open_benchmark, writable_folder
+    from tpo_core.evaluation.named import data_folder
+
+    bench = open_benchmark(benchmark, strict=strict)
+    data_folder(data, bench)
+    if export is not None:
+        if type(bench).export is Benchmark.export:
+            bench.export((), data, export)  # which says why it cannot be
+        writable_folder(export.parent)
+    return bench

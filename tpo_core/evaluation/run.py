@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections import ChainMap
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
-from tpo_core import registry
-from tpo_core.errors import InputError, PluginError, TpoError
-from tpo_core.evaluation.benchmark import Benchmark, Case, Item
+from tpo_core.errors import InputError
+from tpo_core.evaluation.asking import answer_cases
+from tpo_core.evaluation.benchmark import Benchmark
+from tpo_core.evaluation.described import described_model, described_run
+from tpo_core.evaluation.journal import Journal
+from tpo_core.evaluation.named import data_folder, open_benchmark
+from tpo_core.evaluation.processes import Processes, joined
 from tpo_core.evaluation.progress import Progress, progress_bar
-from tpo_core.evaluation.result import EvaluationResult, writable_folder
-from tpo_core.evaluation.tally import Outcome, Tally
-from tpo_core.records.quarantine import BadSample
+from tpo_core.evaluation.result import EvaluationResult, Prediction
+from tpo_core.evaluation.work import Work
 
 if TYPE_CHECKING:
-    from tpo_core.inference import Answer, Question
     from tpo_core.model import TpoModel
+
+BATCH_SIZE: Final = 8
 
 
 def evaluate(
@@ -29,13 +35,22 @@ def evaluate(
     limit: int | None = None,
     progress: bool | Progress = True,
     output: str | Path | None = None,
-    batch_size: int = 8,
+    batch_size: int = BATCH_SIZE,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> EvaluationResult:
     """Evaluate a model.
 
     The model must emit task tokens by itself. A thing that was to be predicted and is not in the
-    answer scores 0, whether the model did not emit it, failed, or has no head for the task. Only
-    `batch_size` media are held at a time.
+    answer counts as missing, whether the model did not emit it, failed, has no head for the task,
+    or the media could not be read; that scores 0 unless the benchmark's official rule says
+    otherwise. Only `batch_size` media are held at a time.
+
+    With `output`, what is answered is on disk at once, and a run that was cut off goes on with
+    `resume`; its result is that of a run that was not.
+
+    Launched by torchrun or `accelerate launch`, the processes share the media, and each must call
+    this; the result is a single process's. The number of processes may change between runs.
 
     Args:
         benchmark: A registered name, or a benchmark.
@@ -43,104 +58,92 @@ def evaluate(
         data: The folder that holds the benchmark's files.
         limit: How many media to look at, from the first; all if None.
         progress: Whether to show a bar, or what to call with (done, total) media.
-        output: A folder to write the result to.
+        output: A folder to write answers and the result to; on a disk that all processes share.
         batch_size: How many media's questions to answer at once; changes speed and memory alone.
+        resume: Go on with the run that `output` holds, or read its result again if it is finished;
+            begin if it holds none.
+        overwrite: Replace the run that `output` holds.
 
     Returns:
-        Figures, counts and predictions.
+        Figures, counts and predictions; of several processes the main one alone has predictions.
 
     Raises:
         UnknownName: The benchmark is not registered.
         PluginError: The benchmark is broken.
-        InputError: The data folder is missing or holds no record that can be used, `limit` or
-            `batch_size` is below 1, or `output` cannot be written.
+        InputError: The data folder is missing or holds no record that can be used, an option
+            cannot be used, or `output` cannot be written or holds another run.
+        TpoError: Another process that shared the work has ended.
     """
     for name, value in (("limit", limit), ("batch_size", batch_size)):
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}; expected at least 1")
-    bench = _load(benchmark) if isinstance(benchmark, str) else benchmark
-    bench.choose_frames = model.backbone.choose_frames
-    folder = Path(data)
-    if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "does not exist"
-        raise InputError(f"data folder {folder} {what}; give the folder of {bench.name}'s files")
-    if output is not None:
-        writable_folder(output)
+    if output is None and (resume or overwrite):
+        raise InputError("resume and overwrite are about an output folder; give output")
+    if resume and overwrite:
+        raise InputError("resume goes on with a run, overwrite removes it; choose one")
+    bench = open_benchmark(benchmark) if isinstance(benchmark, str) else benchmark
+    folder = data_folder(data, bench)
     started = time.perf_counter()
-    tally = Tally(bench, tasks=frozenset(model.head_by_task))
-    total = min(bench.size(folder), limit or bench.size(folder))
-    cases = islice(bench.cases(folder), limit)
-    with progress_bar(progress, total=total, what=bench.name) as show:
-        while chunk := list(islice(cases, batch_size)):
-            for outcome in _answer_cases(model, tally, chunk):
-                tally.add(outcome)
-            show(tally.media)
-    if not tally.predictions:
-        raise InputError(_nothing_usable(folder, tally))
-    result = tally.result(model, seconds=time.perf_counter() - started)
-    if output is not None:
-        result.write(output)
-    return result
+    with joined() as processes:
+        run = described_run(bench, model=described_model(model), data=folder, limit=limit)
+        journal = None if output is None else Journal(output, run)
+        earlier: dict[str, Prediction] = {}
+        claim = partial(_claim, journal, earlier, resume=resume, overwrite=overwrite)
+        answered = processes.from_main(claim)
+        if journal is not None and answered is None:
+            return _to_all(processes, partial(EvaluationResult.read, journal.folder))
+        work = Work(bench, folder, limit=limit, answered=answered or (), processes=processes)
+        _answer(work, model, journal, batch_size=batch_size, progress=progress)
+        every = processes.to_main(work.predictions)
+
+        def finish() -> EvaluationResult:
+            tally = work.tally(ChainMap(*every, earlier))
+            result = tally.result(run=run, seconds=time.perf_counter() - started)
+            if journal is not None:
+                journal.finish(result)
+            return result
+
+        return _to_all(processes, finish)
 
 
-def _load(name: str) -> Benchmark:
-    bench = registry.load_benchmark(name)()
-    if not isinstance(bench, Benchmark):
-        raise PluginError(
-            f"benchmark {name!r} gives an object of type {type(bench).__name__}, expected a "
-            "tpo_core.evaluation.Benchmark; correct the spec's target"
-        )
-    return bench
+def _claim(
+    journal: Journal | None, earlier: dict[str, Prediction], *, resume: bool, overwrite: bool
+) -> set[str] | None:
+    """Take the folder; return which questions are answered, or None if all is finished."""
+    found = journal.open(resume=resume, overwrite=overwrite) if journal is not None else {}
+    if found is None:
+        return None
+    earlier.update(found)
+    return set(found)
 
 
-def _nothing_usable(folder: Path, tally: Tally) -> str:
-    if tally.quarantined:
-        return (
-            f"none of the {tally.media} records in {folder} can be used; the first: "
-            f"{tally.quarantined[0]}; run `tpo inspect` on the data"
-        )
-    return f"{folder} holds no question; expected records with a user and an assistant turn"
+def _answer(
+    work: Work,
+    model: TpoModel,
+    journal: Journal | None,
+    *,
+    batch_size: int,
+    progress: bool | Progress,
+) -> None:
+    """Do this process's share; what is answered goes to the folder at once, if there is one."""
+    ranks = work.processes
+    shown = progress if ranks.is_main else False
+    with progress_bar(shown, total=work.size, what=work.benchmark.name) as show:
+        for cases in work.share(batch_size):
+            for predictions in answer_cases(work.benchmark, model, cases):
+                work.keep(predictions)
+                if journal is not None:
+                    journal.append(predictions, rank=ranks.rank, processes=ranks.size)
+            show(len(work.plan))
 
 
-def _answer_cases(
-    model: TpoModel, tally: Tally, chunk: Sequence[Case | BadSample]
-) -> Iterator[Outcome]:
-    """Answer the questions about some media together, and yield what came of each in order."""
-    from tpo_core.inference import Question
+def _to_all(processes: Processes, make: Callable[[], EvaluationResult]) -> EvaluationResult:
+    """Make the result in the main process; the others get it without predictions."""
+    made: list[EvaluationResult] = []
 
-    items: list[tuple[Case, Item]] = []
-    for case in chunk:
-        if isinstance(case, BadSample):
-            tally.quarantine(case)
-        else:
-            tally.media += 1
-            items += [(case, item) for item in case.items]
-    asked = [
-        Question(case.media, item.text, box=item.boxes or None)
-        for case, item in items
-        if not tally.lacking(item)
-    ]
-    answers = iter(_predict(model, asked, tally.benchmark.decoding))
-    for case, item in items:
-        if lacking := tally.lacking(item):
-            yield Outcome(case, item, lacking=lacking)
-            continue
-        answer = next(answers)
-        if isinstance(answer, TpoError):
-            yield Outcome(case, item, error=str(answer))
-        else:
-            yield Outcome(case, item, answer=answer)
+    def work() -> EvaluationResult:
+        made.append(make())
+        return replace(made[0], predictions=())
 
-
-def _predict(
-    model: TpoModel, questions: Sequence[Question], options: Mapping[str, Any]
-) -> list[Answer | TpoError]:
-    """Answer questions together; one by one if that fails, so that one error costs one answer."""
-    if not questions:
-        return []
-    try:
-        return list(model.predict_batch(questions, **options))
-    except TpoError as error:
-        if len(questions) == 1:
-            return [error]
-    return [answer for one in questions for answer in _predict(model, [one], options)]
+    told = processes.from_main(work)
+    return made[0] if made else told

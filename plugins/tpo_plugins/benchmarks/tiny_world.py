@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tpo_core.errors import InputError, RecordError
-from tpo_core.evaluation import Benchmark, Case, Item, Score
+from tpo_core.evaluation import Benchmark, Case, Expected, Item, Score
 from tpo_core.evaluation.metrics.masks import BOUNDARY_TOLERANCE
 from tpo_core.records.quarantine import BadSample
 from tpo_core.records.reader import ParsedRecord, RecordFile
-from tpo_core.records.schema import RegionPrompt
+from tpo_core.records.schema import Branch, MaskTarget, RegionPrompt
 from tpo_plugins.benchmarks.kinds import kind_of
 from tpo_plugins.benchmarks.scoring import (
     REGION_THRESHOLD,
     TEMPORAL_THRESHOLDS,
+    read_answer,
     score_chat,
     score_targets,
 )
@@ -24,6 +26,8 @@ from tpo_plugins.world.attributes import Split
 
 if TYPE_CHECKING:
     from tpo_core.inference import Answer
+    from tpo_core.media.sampling import FrameChooser
+    from tpo_core.media.types import Media
 
 METRICS: Final = (
     "qa_accuracy",
@@ -86,11 +90,27 @@ class TinyWorld(Benchmark):
             except RecordError as error:
                 yield BadSample.of(error)
 
-    def score(self, item: Item, answer: Answer | None) -> Score:
-        """Score one answer; see the class."""
+    def read(self, item: Item, answer: Answer, media: Media) -> Mapping[str, Any]:
+        """Return the answer's text and results."""
+        return read_answer(answer)
+
+    def score(self, item: Item, predicted: Mapping[str, Any] | None) -> Score:
+        """Score one prediction; see the class."""
         if isinstance(item.truth, str):
-            return score_chat(item.truth, answer)
-        return score_targets(item.truth, answer)
+            return score_chat(item.truth, predicted)
+        return score_targets(item.truth, predicted)
+
+    def expected(self, items: Sequence[Item]) -> Expected:
+        """Return what a row of predictions must be: `id`, `text` and `results`."""
+        sizes: dict[Hashable, tuple[int, int]] = {
+            item.id: mask.size
+            for item in items
+            if not isinstance(item.truth, str)
+            for target in item.truth
+            if isinstance(target, MaskTarget)
+            for mask in target.frames.values()
+        }
+        return Expected(fields={"text": "text", "results": "results"}, sizes=sizes)
 
     def _open(self, data: Path) -> RecordFile:
         path = data / f"{self.split}.jsonl"
@@ -102,36 +122,51 @@ class TinyWorld(Benchmark):
         return RecordFile(path)
 
     def _case(self, parsed: ParsedRecord) -> Case:
-        from tpo_core.records.dataset import load_sample
+        if parsed.media_path is None:
+            raise _error(parsed, "media", "the record has no media; expected a picture or a video")
+        return Case(
+            media=str(parsed.media_path),
+            load=partial(_load, parsed),
+            items=tuple(
+                _item(parsed, number, branch)
+                for number, branch in enumerate(parsed.record.branches)
+            ),
+        )
 
-        sample = load_sample(parsed, num_frames=NUM_FRAMES, choose=self.choose_frames)
-        if sample.media is None:
-            raise RecordError(
-                "the record has no media; expected a picture or a video",
-                path=parsed.path,
-                line=parsed.line,
-                field="media",
-            )
-        items = []
-        for number, branch in enumerate(sample.record.branches):
-            if [message.role for message in branch.messages] != ["user", "assistant"]:
-                raise RecordError(
-                    "the conversation has several turns; expected one question and one answer",
-                    path=parsed.path,
-                    line=parsed.line,
-                    field=f"branches.{number}.messages",
-                )
-            question, answer = (message.content for message in branch.messages)
-            targets, prompts = sample.targets[number], sample.prompts[number]
-            tasks = tuple(target["task"] for target in branch.targets)
-            items.append(
-                Item(
-                    id=f"{sample.record.id}/{number}",
-                    kind=kind_of(question, tasks=tasks, prompted=bool(prompts)),
-                    text=question,
-                    boxes=tuple(p for p in prompts if isinstance(p, RegionPrompt)),
-                    tasks=tasks,
-                    truth=targets or answer,
-                )
-            )
-        return Case(media=sample.media, items=tuple(items))
+
+def _load(parsed: ParsedRecord, choose: FrameChooser) -> Media:
+    from tpo_core.records.dataset import load_sample
+
+    media = load_sample(parsed, num_frames=NUM_FRAMES, choose=choose).media
+    assert media is not None, "the record has media"
+    return media
+
+
+def _item(parsed: ParsedRecord, number: int, branch: Branch) -> Item:
+    if [message.role for message in branch.messages] != ["user", "assistant"]:
+        raise _error(
+            parsed,
+            f"branches.{number}.messages",
+            "the conversation has several turns; expected one question and one answer",
+        )
+    question, answer = (message.content for message in branch.messages)
+    targets, prompts = parsed.targets[number], parsed.prompts[number]
+    if any(isinstance(target, MaskTarget) and not target.frames for target in targets):
+        raise _error(
+            parsed,
+            f"branches.{number}.targets",
+            "a track has boxes and no mask; expected a mask on one frame or more",
+        )
+    tasks = tuple(target["task"] for target in branch.targets)
+    return Item(
+        id=f"{parsed.record.id}/{number}",
+        kind=kind_of(question, tasks=tasks, prompted=bool(prompts)),
+        text=question,
+        boxes=tuple(p for p in prompts if isinstance(p, RegionPrompt)),
+        tasks=tasks,
+        truth=targets or answer,
+    )
+
+
+def _error(parsed: ParsedRecord, field: str, reason: str) -> RecordError:
+    return RecordError(reason, path=parsed.path, line=parsed.line, field=field)

@@ -204,4 +204,5 @@ def _evaluate(job: Job, model: TpoModel, *, when: str) -> None:
 
     output = job.evaluation(when)
     show = job.show.evaluating()
-    evaluate(BENCHMARK, model, data=job.world, progress=show, output=output)
+    # What an interrupted quickstart answered is not asked again.
+    evaluate(BENCHMARK, model, data=job.world, progress=show, output=output, resume=True)

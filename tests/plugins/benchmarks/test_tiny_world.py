@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import random
+import re
+
 import pytest
 import torch
 
 import tpo_core as tpo
 from tests.plugins.oracle import Oracle
 from tpo_core.errors import InputError
-from tpo_core.evaluation import evaluate
+from tpo_core.evaluation import evaluate, score_predictions
 from tpo_core.records.rle import decode
+from tpo_core.records.schema import MaskTarget
 from tpo_core.results import Box, MaskTrack, Moments, Span
+from tpo_plugins.benchmarks.scoring import score_mask
 from tpo_plugins.benchmarks.tiny_world import METRICS, TinyWorld
 from tpo_plugins.world import generate_world
 
@@ -117,12 +123,78 @@ def test_a_folder_without_the_split_is_refused(tmp_path, world):
         evaluate("tiny_world", Oracle(world), data=tmp_path, progress=False)
 
 
-def test_missing_media_are_quarantined(tmp_path, world):
+def test_missing_media_fail_their_questions_and_a_torn_record_is_quarantined(tmp_path, world):
     lines = (world / "test.jsonl").read_text().splitlines()
     (tmp_path / "test").mkdir()
     name = "test/test_00000.png"
     (tmp_path / name).write_bytes((world / name).read_bytes())
-    (tmp_path / "test.jsonl").write_text("\n".join(lines[:2]) + "\n")
-    result = evaluate("tiny_world", Oracle(tmp_path), data=tmp_path, progress=False)
-    assert (result.counts["media"], result.counts["quarantined"]) == (2, 1)
-    assert "test_00001.mp4 does not exist" in result.notes[0]
+    (tmp_path / "test.jsonl").write_text("\n".join([*lines[:2], lines[2][:50]]) + "\n")
+    result = evaluate("tiny_world", Knowing(world, tmp_path), data=tmp_path, progress=False)
+    assert (result.counts["media"], result.counts["quarantined"]) == (3, 1)
+    assert result.counts["failed"] > 0
+    assert result.counts["failed"] + result.counts["answered"] == result.counts["questions"]
+    torn, failed = result.notes
+    assert "test.jsonl:3" in torn
+    assert "test_00001.mp4 does not exist" in failed
+
+
+class Knowing(Oracle):
+    """Knows the labels of one folder, and is asked about copies in another."""
+
+    def __init__(self, folder, copies):
+        super().__init__(folder)
+        self.known = {
+            (media.replace(str(folder), str(copies)), *rest): value
+            for (media, *rest), value in self.known.items()
+        }
+
+
+def test_a_track_of_boxes_alone_is_quarantined(tmp_path, world):
+    record = json.loads((world / "test.jsonl").read_text().splitlines()[1])
+    target = {"task": "mask", "boxes": {"0": [0.1, 0.1, 0.5, 0.5]}}
+    turns = [{"role": "user", "content": "Segment it."}, {"role": "assistant", "content": "<mask>"}]
+    record["branches"] = [{"messages": turns, "targets": [target]}]
+    (tmp_path / "test.jsonl").write_text(json.dumps(record) + "\n")
+    with pytest.raises(InputError, match="a track has boxes and no mask; expected a mask"):
+        evaluate("tiny_world", Oracle(world), data=tmp_path, progress=False)
+    with pytest.raises(InputError, match="boxes on 1 frames and no mask"):
+        score_mask(MaskTarget.model_validate(target), None)
+
+
+def test_the_figures_are_the_same_from_a_file(tmp_path, world):
+    chance = random.Random(0)
+
+    def some(results):
+        return [one for one in results if chance.random() < 0.7]
+
+    model = Oracle(world, spoil=some)
+    asked = evaluate("tiny_world", model, data=world, progress=False, output=tmp_path / "run")
+    own = tmp_path / "run" / "predictions.jsonl"
+    rows = [json.loads(line) for line in own.read_text().splitlines()]
+    theirs = tmp_path / "theirs.json"
+    theirs.write_text(json.dumps([{"id": row["id"], **row["predicted"]} for row in rows]))
+    for path in (own, theirs):
+        found = score_predictions("tiny_world", path, data=world, progress=False)
+        assert found.metrics == asked.metrics
+        assert 0 < found.metrics["mask_j&f"] < 1
+        assert found.details == asked.details
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        ({"box": [0, 0, 1, 1]}, "expected a list of results"),
+        ([{"box": [0, 0, 1, 1]}], "expected its task"),
+        ([{"task": "region", "box": [0, 0, 1]}], "has box [0, 0, 1]; expected four finite"),
+        ([{"task": "temporal", "spans": [[0, 1]]}], "expected start and end of each"),
+        ([{"task": "mask", "frames": {"0": "abc"}}], "expected a COCO RLE"),
+        ([{"task": "mask", "frames": {"0": {"size": [1, 1], "counts": "1"}}}], "the picture has"),
+    ],
+)
+def test_rows_with_results_of_another_shape_are_refused(tmp_path, world, results, message):
+    cases = TinyWorld().cases(world)
+    item = next(item for case in cases for item in case.items if item.kind.startswith("mask/"))
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"id": item.id, "text": "", "results": results}))
+    with pytest.raises(InputError, match=re.escape(message)):
+        score_predictions("tiny_world", path, data=world, progress=False)
