@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpo_plugins.report import style
+from tpo_plugins.report.samples import results_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ def draw_boxes(prediction: Mapping[str, Any]) -> str:
     style.bare(axes)
     for target in prediction["truth"]:
         _box(axes, target["box"], (width, height), colour=style.TRUE, dashes=(0, (3, 2)))
-    for found in prediction["predicted"]:
+    for found in results_of(prediction):
         if found is not None:
             _box(axes, found["box"], (width, height), colour=style.PREDICTED, dashes="solid")
     return style.data_uri(figure)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tpo_plugins.report import style
+from tpo_plugins.report.samples import results_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,7 @@ def draw_masks(prediction: Mapping[str, Any]) -> str:
     whole = 2 * high + _GAP + _TITLE
     figure = Figure(figsize=(_WIDTH, whole))
     truth = prediction["truth"][0]["frames"]
-    found = (prediction["predicted"][0] or {"frames": {}})["frames"]
+    found = (results_of(prediction)[0] or {"frames": {}})["frames"]
     rows = (
         ("true", truth, style.TRUE, high + _GAP),
         ("predicted", found, style.PREDICTED, 0.0),

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tpo_plugins.benchmarks.scoring import match_results
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -64,3 +66,9 @@ def mean(prediction: Mapping[str, Any], score: str) -> float:
     """Return the mean of a prediction's values of one name; 0 without any."""
     values = prediction["scores"].get(score, ())
     return sum(values) / len(values) if values else 0.0
+
+
+def results_of(prediction: Mapping[str, Any]) -> list[Mapping[str, Any] | None]:
+    """Return what a prediction has for each target of its question; None where it lacks."""
+    tasks = (target["task"] for target in prediction["truth"])
+    return match_results(tasks, prediction["predicted"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tpo_plugins.report import style
+from tpo_plugins.report.samples import results_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +39,7 @@ def draw_timeline(prediction: Mapping[str, Any]) -> str:
     figure = Figure(figsize=(_WIDTH, _HEIGHT))
     strip, bars, curve = (_row(figure, *place) for place in (_STRIP, _BARS, _CURVE))
     truth = prediction["truth"][0]
-    found = prediction["predicted"][0]
+    found = results_of(prediction)[0]
     _frames(strip, media)
     _bars(bars, truth, found)
     _saliency(curve, truth, found, end=media.duration)
@@ -99,5 +100,7 @@ def _saliency(
         saliency = found["saliency"]
         axes.plot(saliency["times"], saliency["scores"], color=style.PREDICTED, lw=1.5, marker=".")
     axes.set_ylim(0, 1.08)
-    axes.set_yticks([0.5], ["saliency"], fontsize=8.5, color=style.INK)
+    axes.set_yticks([])
+    if axes.lines or axes.patches:
+        axes.set_yticks([0.5], ["saliency"], fontsize=8.5, color=style.INK)
     axes.tick_params(axis="y", length=0)

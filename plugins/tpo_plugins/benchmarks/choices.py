@@ -1,0 +1,170 @@
+"""What benchmarks of multiple-choice questions share: questions by media, answers in words."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from tpo_core.errors import RecordError
+from tpo_core.evaluation.benchmark import Benchmark, Case, Item, Published, Score
+from tpo_core.evaluation.metrics.choice_scores import Verdict
+from tpo_core.evaluation.predictions import Expected
+from tpo_core.records.quarantine import BadSample
+from tpo_plugins.benchmarks.shown import Shown
+from tpo_plugins.datasets.files import MediaFiles, data_folder
+from tpo_plugins.datasets.rows import Row
+from tpo_plugins.published import published_figures
+
+if TYPE_CHECKING:
+    from tpo_core.inference import Answer
+    from tpo_core.media.types import Media
+
+NUM_FRAMES: Final = 16
+"""Frames of a video that the LLM looks at, as many as in the paper."""
+DECODING: Final[Mapping[str, Any]] = {"do_sample": False, "num_beams": 1, "max_new_tokens": 32}
+SAMPLING: Final = "as the backbone chooses; uniform in time unless it says otherwise"
+LEFT_OUT: Final = "left out of the denominator"
+WRONG: Final = "wrong"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ChoiceItem(Item):
+    """A multiple-choice question; its truth is what the benchmark's rule compares with.
+
+    Args:
+        shown: What is looked at; questions that show the same are asked together.
+        figures: The metrics and parts of them that the answer counts for.
+    """
+
+    shown: Shown
+    figures: tuple[str, ...]
+
+
+class ChoiceBenchmark(Benchmark):
+    """Asks for an option, and reads the choice from the words of the answer.
+
+    A file of predictions holds the `id` of a question and `text`, what the model answered.
+
+    Attributes:
+        strict: Whether an answer in which no choice is found is wrong, where the official rule
+            leaves it out of the denominator or takes it for right.
+        found: What the details call the share of answers in which a choice is found; empty where
+            the rule finds one in any.
+    """
+
+    decoding: Mapping[str, Any] = DECODING
+    strict: bool = False
+    found: ClassVar[str] = ""
+
+    @abstractmethod
+    def rows(self, data: Path) -> Iterator[Row | RecordError]:
+        """Yield the rows of the annotation files.
+
+        Args:
+            data: The folder that holds them.
+
+        Raises:
+            InputError: If it does not.
+            MissingDependency: If a package that reads them is absent.
+        """
+
+    @abstractmethod
+    def question(self, row: Row, files: MediaFiles) -> ChoiceItem | None:
+        """Return the question of a row; None if it is not asked here.
+
+        Args:
+            row: The row.
+            files: Finds videos below the data folder.
+
+        Raises:
+            RecordError: If the row is malformed.
+        """
+
+    @abstractmethod
+    def verdict(self, item: ChoiceItem, text: str) -> Verdict:
+        """Tell whether an answer is right; None if no choice is found in it.
+
+        Args:
+            item: The question.
+            text: What the model answered, without the prefix.
+        """
+
+    def size(self, data: Path) -> int:
+        """Return the number of media and of bad rows."""
+        return sum(1 for _ in self._grouped(MediaFiles(data_folder(data))))
+
+    def cases(self, data: Path) -> Iterator[Case | BadSample]:
+        """Yield bad rows, then all media with their questions, as they first appear."""
+        files = MediaFiles(data_folder(data))
+        for found in self._grouped(files):
+            if isinstance(found, BadSample):
+                yield found
+            else:
+                yield self.case(found, files)
+
+    def case(self, items: Sequence[ChoiceItem], files: MediaFiles) -> Case:
+        """Return a case of the questions about one media item."""
+        shown = items[0].shown
+        return Case(media=shown.name, load=shown, items=tuple(items))
+
+    def read(self, item: Item, answer: Answer, media: Media) -> Mapping[str, Any]:
+        """Return the words of the answer."""
+        return {"text": answer.text}
+
+    def score(self, item: Item, predicted: Mapping[str, Any] | None) -> Score:
+        """Compare the choice with the right one; a missing prediction is wrong."""
+        assert isinstance(item, ChoiceItem)
+        text = "" if predicted is None else predicted["text"]
+        verdict = False if predicted is None else self.verdict(item, text)
+        counted = () if verdict is None and not self.strict else (float(verdict is True),)
+        values = dict.fromkeys(item.figures, counted)
+        if self.found:
+            values[self.found] = (float(predicted is not None and verdict is not None),)
+        return Score(
+            values=values,
+            missing=int(verdict is None or not text.strip()),
+            truth=item.truth,
+        )
+
+    def expected(self, items: Sequence[Item]) -> Expected:
+        """Return what a row of predictions must be."""
+        return Expected(fields={"text": "text"})
+
+    def published(self) -> Sequence[Published]:
+        """Return the figures of the paper of Task Preference Optimization."""
+        return published_figures(self.name)
+
+    def _pinned(self, **more: Any) -> dict[str, Any]:
+        """Return the protocol: what all such benchmarks pin, and more."""
+        return {
+            "decoding": {"task_tokens": "emitted by the model, never forced", **self.decoding},
+            "missing_prediction": 0.0,
+            **more,
+        }
+
+    def _grouped(self, files: MediaFiles) -> Iterator[list[ChoiceItem] | BadSample]:
+        """Yield bad rows, then the questions about each media item."""
+        groups: dict[Shown, list[ChoiceItem]] = {}
+        seen: set[str] = set()
+        for row in self.rows(files.root):
+            try:
+                if isinstance(row, RecordError):
+                    raise row
+                item = self.question(row, files)
+                if item is None:
+                    continue
+                if item.id in seen:
+                    raise row.error(f"question {item.id} is there twice; remove one of them")
+                seen.add(item.id)
+                groups.setdefault(item.shown, []).append(item)
+            except RecordError as error:
+                yield BadSample.of(error)
+        yield from groups.values()
+
+
+def lettered(options: Collection[str]) -> str:
+    """Return options as lines such as `A. left`."""
+    return "\n".join(f"{chr(ord('A') + place)}. {text}" for place, text in enumerate(options))
