@@ -162,8 +162,9 @@ def _checked(benchmark: str, data: Path, *, strict: bool, export: Path | None) -
     Raises:
         InputError: If there is no data, or the predictions cannot be exported.
     """
-    from tpo_core.evaluation import Benchmark, open_benchmark, writable_folder
+    from tpo_core.evaluation import Benchmark, open_benchmark
     from tpo_core.evaluation.named import data_folder
+    from tpo_core.files import writable_folder
 
     bench = open_benchmark(benchmark, strict=strict)
     data_folder(data, bench)

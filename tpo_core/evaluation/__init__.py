@@ -6,7 +6,7 @@ from tpo_core.evaluation.benchmark import Benchmark, Case, Curve, Item, Publishe
 from tpo_core.evaluation.named import open_benchmark
 from tpo_core.evaluation.prediction_file import score_predictions
 from tpo_core.evaluation.predictions import Expected
-from tpo_core.evaluation.result import EvaluationResult, Prediction, writable_folder
+from tpo_core.evaluation.result import EvaluationResult, Prediction
 from tpo_core.evaluation.run import evaluate
 
 __all__ = [
@@ -22,5 +22,4 @@ __all__ = [
     "evaluate",
     "open_benchmark",
     "score_predictions",
-    "writable_folder",
 ]

@@ -19,12 +19,10 @@ from tpo_core.evaluation.result import (
     RESULTS_FILE,
     EvaluationResult,
     Prediction,
-    cannot_write,
     read_json,
     read_predictions,
-    replace_file,
-    writable_folder,
 )
+from tpo_core.files import cannot_write, replace_file, writable_folder
 
 RUN_FILE: Final = "run.json"
 _SHARDS: Final = "predictions*.jsonl"

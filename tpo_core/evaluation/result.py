@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from tpo_core.errors import InputError
 from tpo_core.evaluation.intervals import METHOD, Interval
-from tpo_core.whole_file import whole_file
+from tpo_core.files import cannot_write, replace_file, writable_folder
 
 PREDICTIONS_FILE: Final = "predictions.jsonl"
 RESULTS_FILE: Final = "results.json"
@@ -205,34 +204,3 @@ def _prediction(line: str, place: str) -> Prediction:
         raise InputError(
             f"{place} is no prediction ({error}); evaluate anew with overwrite (--overwrite)"
         ) from error
-
-
-def writable_folder(folder: str | Path) -> Path:
-    """Make a folder if missing and prove that files can be made in it.
-
-    Raises:
-        InputError: If it cannot be made or written.
-    """
-    folder = Path(folder)
-    probe = folder / f".writable-{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    return folder
-
-
-def cannot_write(folder: Path, error: OSError) -> InputError:
-    """Return the error to raise where a folder cannot be written."""
-    return InputError(
-        f"cannot write to {folder}: {error.strerror}; give a folder that you may write to, on a "
-        "disk with free space"
-    )
-
-
-def replace_file(path: Path, lines: Iterable[str]) -> None:
-    """Write a text file, whole or not at all; each line brings its end."""
-    with whole_file(path) as draft, draft.open("w", encoding="utf-8") as file:
-        file.writelines(lines)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tpo_core.errors import InputError, RecordError
+from tpo_core.files import whole_file
 from tpo_core.records.quarantine import BadSample, Quarantine
 from tpo_core.records.schema import Record
 from tpo_core.records.source import media_root, open_dataset
@@ -20,7 +21,6 @@ from tpo_core.records.validate import (
     registered_rules,
     tasks_of,
 )
-from tpo_core.whole_file import whole_file
 
 _JUDGED_FROM = 1000
 

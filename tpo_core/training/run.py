@@ -16,6 +16,7 @@ from transformers import TrainingArguments, set_seed
 
 from tpo_core.build import attach
 from tpo_core.errors import CheckpointError, InputError
+from tpo_core.files import writable_folder
 from tpo_core.model import TpoModel
 from tpo_core.records.quarantine import Quarantine
 from tpo_core.training.data import StageData
@@ -85,12 +86,16 @@ def train(
     ranks = PartialState(cpu=not torch.cuda.is_available())
     with ranks.main_process_first():
         if ranks.is_main_process:
-            _claim(output, recipe, resume=resume, overwrite=overwrite)
+            _check_folder(output, recipe, resume=resume, overwrite=overwrite)
     show = progress or Silent()
     set_seed(recipe.seed)
     if model is None:
         lora = recipe.lora.settings() if recipe.lora else None
         model = attach(recipe.backbone, recipe.heads, lora=lora)
+    # Only now: a run whose model could not be made leaves nothing to resume or overwrite.
+    with ranks.main_process_first():
+        if ranks.is_main_process:
+            _claim(output, recipe, overwrite=overwrite)
     if recipe.gradient_checkpointing:
         model.backbone.model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]  # transformers
     model.cache_features(recipe.cache_features << 20)
@@ -227,8 +232,9 @@ def _cpu_has_bf16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _claim(output: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> None:
-    """Make `output` this run's folder, or check that it already is."""
+def _check_folder(output: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that this run may not write to, or that holds another run."""
+    writable_folder(output)
     file = output / RECIPE_FILE
     values = recipe.model_dump(mode="json")
     if file.exists():
@@ -244,10 +250,14 @@ def _claim(output: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> No
                 f"{output} holds a run already; add --resume to continue it, --overwrite to "
                 "replace it, or choose another folder"
             )
-        if overwrite:
-            shutil.rmtree(output / "stages", ignore_errors=True)
-            for name in ("log.jsonl", "quarantine.jsonl"):
-                (output / name).unlink(missing_ok=True)
     elif resume:
         raise CheckpointError(f"{output} holds no run to resume; drop --resume to start one")
-    write_json(file, values)
+
+
+def _claim(output: Path, recipe: Recipe, *, overwrite: bool) -> None:
+    """Make `output` this run's folder."""
+    if overwrite:
+        shutil.rmtree(output / "stages", ignore_errors=True)
+        for name in ("log.jsonl", "quarantine.jsonl"):
+            (output / name).unlink(missing_ok=True)
+    write_json(output / RECIPE_FILE, recipe.model_dump(mode="json"))

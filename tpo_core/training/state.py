@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tpo_core.errors import CheckpointError
+from tpo_core.files import whole_file
 from tpo_core.model import TpoModel
 from tpo_core.training.groups import BASE_GROUPS, parameter_groups
-from tpo_core.whole_file import whole_file
 
 
 def training_state(model: TpoModel) -> dict[str, Tensor]:

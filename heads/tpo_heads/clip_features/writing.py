@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tpo_core.errors import InputError
+from tpo_core.files import whole_file
 from tpo_heads.clip_features.files import CLIP_LENGTH, SUFFIXES
 
 _ROWS = "features"
@@ -67,14 +67,11 @@ def write_texts(folder: Path, stem: str, rows: Mapping[str, Tensor]) -> None:
 def _write(
     path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
 ) -> None:
-    draft = path.with_name(f".{path.name}.partial")
+    ready = {name: value.contiguous() for name, value in tensors.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ready = {name: value.contiguous() for name, value in tensors.items()}
-        save_file(ready, draft, metadata=metadata)
-        os.replace(draft, path)
+        with whole_file(path) as draft:
+            save_file(ready, draft, metadata=metadata)
     except (OSError, SafetensorError) as error:
-        draft.unlink(missing_ok=True)
         raise InputError(
             f"cannot write {path}: {error}; free space or choose another folder"
         ) from error

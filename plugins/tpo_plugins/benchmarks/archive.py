@@ -7,7 +7,7 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from tpo_core.errors import InputError
-from tpo_core.whole_file import whole_file
+from tpo_core.files import whole_file
 
 
 def write_zip(output: Path, files: Iterable[tuple[str, str | bytes]]) -> None:

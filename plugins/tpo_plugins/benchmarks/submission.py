@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tpo_core.errors import InputError
-from tpo_core.whole_file import whole_file
+from tpo_core.files import whole_file
 
 
 def write_submission(output: Path, lines: Iterable[str]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tpo_core.errors import InputError, UnknownName
-from tpo_core.evaluation import Prediction, writable_folder
-from tpo_core.evaluation.result import cannot_write, replace_file
+from tpo_core.evaluation import Prediction
+from tpo_core.files import cannot_write, replace_file, writable_folder
 from tpo_core.registry import get_benchmark
 from tpo_plugins.evaluation_report.charts import colour_of, draw_curves, draw_kinds
 from tpo_plugins.evaluation_report.choose import RIGHT_FROM, Chosen, choose_samples

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tpo_core.errors import InputError
-from tpo_core.evaluation import writable_folder
-from tpo_core.whole_file import whole_file
+from tpo_core.files import whole_file, writable_folder
 from tpo_plugins.quickstart.plan import Plan
 
 STATE_FILE: Final = "quickstart.json"

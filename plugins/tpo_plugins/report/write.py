@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from tpo_core.errors import InputError
+from tpo_core.files import replace_file
 from tpo_plugins.report import style
 from tpo_plugins.report.boxes import draw_boxes
 from tpo_plugins.report.curves import loss_curves, stage_offsets
@@ -56,16 +56,12 @@ def write_report(folder: str | Path, *, bars: Mapping[str, float] | None = None)
     )
     html = environment.get_template("template.html.j2").render(**_content(run, bars or {}))
     path = run.folder / REPORT
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(html, encoding="utf-8")
-        os.replace(draft, path)
+        replace_file(path, [html])
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error.strerror}; check permissions and free space"
         ) from error
-    finally:
-        draft.unlink(missing_ok=True)
     return path
 
 
