@@ -219,7 +219,7 @@ def test_nothing_half_written_stays(
     def full(*places: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tpo_heads.clip_features.writing.os.replace", full)
+    monkeypatch.setattr("tpo_core.files.os.replace", full)
     assert extract("internvideo2", options) == 1
     assert set(contents(tmp_path / "out")) == {"extractor.json"}
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ def print_result(result: EvaluationResult) -> None:
     kinds = Table("kind", "metric", "mean", "values")
     for kind, figures in result.details.items():
         for name, figure in figures.items():
-            kinds.add_row(kind, name, f"{figure['mean']:.3f}", f"{figure['count']:.0f}")
+            kinds.add_row(
+                escape(kind), escape(name), f"{figure['mean']:.3f}", f"{figure['count']:.0f}"
+            )
             kind = ""
     console.print(kinds)
     console.print(", ".join(f"{number} {name}" for name, number in result.counts.items()))
     for note in result.notes:
-        console.print(f"[yellow]note[/]: {note}", highlight=False)
+        console.print(f"[yellow]note[/]: {escape(note)}", highlight=False)
 
 
 def print_published(result: EvaluationResult, published: Sequence[Published]) -> None:

@@ -107,14 +107,15 @@ def read_rows(path: Path) -> list[Row]:
         raise InputError(
             f"cannot read the predictions {path}: {error}; expected a JSONL file or a JSON list"
         ) from error
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if not lines:
-        raise InputError(f"{path} is empty; expected a prediction a line or a JSON list")
+    # Not `splitlines`, which also splits at rarer line ends that JSON texts may hold.
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     rows: list[Row]
-    if lines[0][1].lstrip().startswith("["):
+    if text.lstrip().startswith("["):
         rows = _parsed(text, str(path))
     else:
         rows = [_parsed(line, f"{path}:{number}") for number, line in lines]
+    if not rows:
+        raise InputError(f"{path} is empty; expected a prediction a line or a JSON list")
     if strange := [row for row in rows if not isinstance(row, dict)]:
         raise InputError(
             f"{path} holds {json.dumps(strange[0])[:60]} where a row should be; expected objects "

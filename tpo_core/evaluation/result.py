@@ -80,7 +80,7 @@ class EvaluationResult:
         counts: `media` seen, `quarantined` media, `questions`, and of these `answered`, `missing`,
             `failed`, `no head`; see `Prediction`.
         details: For each kind of question, and for `all`, the mean of every metric and part of one
-            over its values, and their number.
+            over its values, and their number; for `all`, figures that are means over kinds stay so.
         notes: What a reader of the figures must know.
         protocol: What was pinned by the benchmark.
         model: What the model is made of, or the file of predictions.

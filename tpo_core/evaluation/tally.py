@@ -57,13 +57,21 @@ class Tally:
             name: self._totals(name) for name in self.benchmark.metrics if values[ALL].get(name)
         }
         intervals = bootstrap_intervals(totals)
+        metrics = {
+            name: _figure(totals[name]) if name in totals else None
+            for name in self.benchmark.metrics
+        }
+        details = {
+            kind: {name: _mean(each) for name, each in values[kind].items() if each}
+            for kind in (ALL, *sorted(values.keys() - {ALL}))
+        }
+        for name in self.benchmark.macro:
+            if name in details[ALL]:
+                details[ALL][name]["mean"] = _figure(totals[name])
         statuses = Counter(prediction.status for prediction in self.predictions)
         return EvaluationResult(
             **run,
-            metrics={
-                name: _figure(totals[name]) if name in totals else None
-                for name in self.benchmark.metrics
-            },
+            metrics=metrics,
             intervals={name: intervals.get(name) for name in self.benchmark.metrics},
             counts={
                 "media": self.media,
@@ -71,10 +79,7 @@ class Tally:
                 "questions": len(self.predictions),
                 **{name: statuses[name] for name in ("answered", "missing", "failed", "no head")},
             },
-            details={
-                kind: {name: _mean(each) for name, each in values[kind].items() if each}
-                for kind in (ALL, *sorted(values.keys() - {ALL}))
-            },
+            details=details,
             curves=self._curves(),
             notes=tuple(self._notes()),
             seconds=seconds,
@@ -143,6 +148,13 @@ class Tally:
         if failed:
             number, reason = len(failed), failed[0].reason
             yield f"{number} answers failed and count as missing; the first: {reason}"
+        headline = self.benchmark.metrics[0]
+        asked = [one.scores[headline] for one in self.predictions if headline in one.scores]
+        if left_out := sum(not values for values in asked):
+            yield (
+                f"{left_out} of {len(asked)} questions are left out of {headline} by the official "
+                "rule; a strict variant (--strict) counts them"
+            )
 
 
 def _drawn(curve: Curve, heights: Floats, questions: int) -> dict[str, Any]:
@@ -163,7 +175,7 @@ def nothing_usable(folder: Path, bad: Sequence[BadSample]) -> str:
             f"none of the {len(bad)} records in {folder} can be used; the first: {bad[0]}; run "
             "`tpo inspect` on the data"
         )
-    return f"{folder} holds no question; expected records with a user and an assistant turn"
+    return f"{folder} holds no question; check that it is the benchmark's data, and not empty"
 
 
 def _numbered(names: Iterable[str]) -> dict[str, int]:

@@ -23,10 +23,9 @@ from tpo_plugins.benchmarks.moments import (
     MomentBenchmark,
     MomentItem,
     first_moments,
-    predicted_by_id,
     ranked,
 )
-from tpo_plugins.benchmarks.submission import write_submission
+from tpo_plugins.benchmarks.submission import predicted_by_id, write_submission
 from tpo_plugins.datasets.files import find_file
 from tpo_plugins.datasets.rows import Released, Row, Rows
 from tpo_plugins.datasets.templates import phrase
@@ -176,7 +175,8 @@ class Ego4dNlq(MomentBenchmark):
         A question without a span is left out, as from the mean; if strict it gets an empty one.
         """
         items = self.items(data)
-        found = predicted_by_id(predictions, items, name=f"{self.name} ({self.split})")
+        ids = [item.id for item in items]
+        found = predicted_by_id(predictions, ids, name=f"{self.name} ({self.split})")
         results = []
         for item in items:
             assert isinstance(item.key, tuple), "made by `questions`"
@@ -186,6 +186,20 @@ class Ego4dNlq(MomentBenchmark):
                 results.append({**key, "predicted_times": (spans or [NO_SPAN])[: max(RANKS)]})
         submission = {"version": "1.0", "challenge": "ego4d_nlq_challenge", "results": results}
         write_submission(output, [json.dumps(submission)])
+
+
+class Ego4dNlqTest(Ego4dNlq):
+    """The test split, scored by a server alone: null for every figure, an export for it.
+
+    Args:
+        strict: Export an empty span for a question without one, see `Ego4dNlq.export`.
+        num_frames: How many frames of a clip the LLM looks at.
+    """
+
+    name = "ego4d_nlq_test"
+
+    def __init__(self, *, strict: bool = False, num_frames: int = NUM_FRAMES) -> None:
+        super().__init__(split="test", strict=strict, num_frames=num_frames)
 
 
 def _window(query: _Query) -> list[float] | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tpo_core.errors import InputError, RecordError, UnknownName
 from tpo_core.evaluation.benchmark import Curve, Item, Score
-from tpo_plugins.benchmarks.archive import write_zip
+from tpo_plugins.benchmarks.submission import predicted_by_id, write_zip
 from tpo_plugins.benchmarks.tracking import (
     NUM_FRAMES,
     TrackedVideo,
@@ -173,11 +173,11 @@ class Got10k(TrackingBenchmark):
         which the toolkit takes for unknown.
 
         Raises:
-            InputError: If a sequence of the split lacks a prediction, or the file cannot be
-                written.
+            InputError: If a sequence of the split lacks a prediction, a prediction is for no
+                sequence of it, or the file cannot be written.
         """
-        by_id = {one.id: one.predicted for one in predictions if one.predicted is not None}
         names = [row.value.name for row in self.rows(data) if isinstance(row, Row)]
+        by_id = predicted_by_id(predictions, names, name=f"{self.name} ({self.split})")
         lacking = [name for name in names if name not in by_id]
         if lacking:
             raise InputError(

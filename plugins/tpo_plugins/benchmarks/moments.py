@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from tpo_core.errors import InputError, RecordError
+from tpo_core.errors import RecordError
 from tpo_core.evaluation.benchmark import Benchmark, Case, Item, Published
 from tpo_core.evaluation.predictions import Expected, Kind
 from tpo_core.media.open import open_media
@@ -21,7 +21,6 @@ from tpo_plugins.datasets.rows import Row
 from tpo_plugins.published.figures import published_figures
 
 if TYPE_CHECKING:
-    from tpo_core.evaluation.result import Prediction
     from tpo_core.inference import Answer
     from tpo_core.media.sampling import FrameChooser
     from tpo_core.media.types import Media
@@ -160,29 +159,6 @@ def first_moments(answer: Answer) -> Moments | None:
 def ranked(moments: Moments) -> list[list[float]]:
     """Return every span as [start, end, score], best first, times in seconds."""
     return [[span.start, span.end, span.score] for span in moments.spans]
-
-
-def predicted_by_id(
-    predictions: Sequence[Prediction], items: Sequence[MomentItem], *, name: str
-) -> dict[str, Mapping[str, Any]]:
-    """Return the fields of what was predicted, to be written for a server.
-
-    Args:
-        predictions: Of any of the questions.
-        items: Every question.
-        name: Names the benchmark in errors.
-
-    Raises:
-        InputError: If a prediction is for another question.
-    """
-    known = {item.id for item in items}
-    strange = [one.id for one in predictions if one.id not in known]
-    if strange:
-        raise InputError(
-            f"{len(strange)} of {len(predictions)} predictions are for no question of {name} in "
-            f"this folder, such as {strange[0]!r}; export with the split they were made for"
-        )
-    return {one.id: one.predicted for one in predictions if one.predicted is not None}
 
 
 def _load(choose: FrameChooser, *, path: Path, num_frames: int) -> Media:

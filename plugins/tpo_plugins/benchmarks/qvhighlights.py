@@ -28,10 +28,9 @@ from tpo_plugins.benchmarks.moments import (
     MomentBenchmark,
     MomentItem,
     first_moments,
-    predicted_by_id,
     ranked,
 )
-from tpo_plugins.benchmarks.submission import write_submission
+from tpo_plugins.benchmarks.submission import predicted_by_id, write_submission
 from tpo_plugins.datasets.files import split_files
 from tpo_plugins.datasets.rows import Row, Rows
 from tpo_plugins.datasets.templates import phrase
@@ -140,7 +139,7 @@ class QVHighlights(MomentBenchmark):
             kind=self.split,
             text=PROMPT.format(query=query),
             tasks=TASKS,
-            truth=_truth(released, row),
+            truth=_truth(released, row, needed=self.split == "val"),
             video=released.vid,
             query=released.query,
             key=released.qid,
@@ -171,7 +170,8 @@ class QVHighlights(MomentBenchmark):
         miss as it is here; without saliency every clip gets 0, whose order the server then scores.
         """
         items = self.items(data)
-        found = predicted_by_id(predictions, items, name=f"{self.name} ({self.split})")
+        ids = [item.id for item in items]
+        found = predicted_by_id(predictions, ids, name=f"{self.name} ({self.split})")
         rows = []
         for item in items:
             fields = found.get(item.id, {})
@@ -209,6 +209,20 @@ class QVHighlights(MomentBenchmark):
             hit = float(highlight_hits([scores], [grades], lowest=lowest)[0])
             values |= {f"hl_map{suffix}": (ap,), f"hl_hit@1{suffix}": (hit,)}
         return values
+
+
+class QVHighlightsTest(QVHighlights):
+    """The test split: figures where its labels are released, an export for its server.
+
+    Args:
+        strict: See `QVHighlights`.
+        num_frames: How many frames of a video the LLM looks at.
+    """
+
+    name = "qvhighlights_test"
+
+    def __init__(self, *, strict: bool = False, num_frames: int = NUM_FRAMES) -> None:
+        super().__init__(split="test", strict=strict, num_frames=num_frames)
 
 
 def _by_length(windows: Sequence[Sequence[float]]) -> dict[str, list[Sequence[float]]]:
@@ -250,13 +264,18 @@ def _resampled(moments: Moments, item: MomentItem) -> list[float]:
     return scores
 
 
-def _truth(released: _Row, row: Row) -> dict[str, Any] | None:
+def _truth(released: _Row, row: Row, *, needed: bool) -> dict[str, Any] | None:
     """Return the labels as plain JSON values; None if they are not released.
 
     Raises:
-        RecordError: If they do not fit each other.
+        RecordError: If they do not fit each other, or are needed and absent.
     """
     if released.relevant_windows is None:
+        if needed:
+            raise row.error(
+                "it has no windows, which every row of val has; get the file again",
+                field="relevant_windows",
+            )
         return None
     clips, grades = released.relevant_clip_ids or [], released.saliency_scores or []
     count = int(released.duration / CLIP_SECONDS)

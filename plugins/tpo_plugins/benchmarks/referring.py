@@ -14,10 +14,10 @@ from tpo_core.evaluation.benchmark import Benchmark, Case, Item, Published
 from tpo_core.evaluation.predictions import Expected
 from tpo_core.records.quarantine import BadSample
 from tpo_core.tokens import MASK
-from tpo_plugins.benchmarks.archive import write_zip
 from tpo_plugins.benchmarks.frame_masks import in_order, pixels_of, tracked_masks
 from tpo_plugins.benchmarks.listed_frames import open_listed
 from tpo_plugins.benchmarks.mask_tree import as_png, read_tree
+from tpo_plugins.benchmarks.submission import predicted_by_id, write_zip
 from tpo_plugins.datasets.at_row import at_row
 from tpo_plugins.datasets.boxes import Size
 from tpo_plugins.datasets.expressions import Expression
@@ -148,13 +148,15 @@ class ReferringBenchmark(Benchmark):
                 cannot be used, or the file cannot be written.
         """
         videos = [found for found in self.videos(data) if not isinstance(found, RecordError)]
-        by_id = {one.id: one.predicted for one in predictions}
-        asked = {item.id for items in videos for item in items}
-        if strange := asked ^ by_id.keys():
+        ids = {item.id for items in videos for item in items}
+        found = predicted_by_id(predictions, ids, name=self.name)
+        asked = {one.id for one in predictions}
+        if lacking := ids - asked:
             raise InputError(
-                f"{len(asked)} expressions are to be exported and {len(by_id)} have been asked; "
-                f"{min(strange)!r} is not among both: evaluate {self.name} on all of {data}"
+                f"{len(ids)} expressions are to be exported and {len(asked)} have been asked, not "
+                f"{min(lacking)!r}; evaluate {self.name} on all of {data}"
             )
+        by_id = {name: found.get(name) for name in ids}
         write_zip(output, (file for items in videos for file in self.submitted(items, by_id)))
 
     def submitted(

@@ -21,7 +21,9 @@ from tpo_plugins.datasets.files import MediaFiles, find_file, locate
 from tpo_plugins.datasets.rows import Released, Row, Rows
 
 DATA_TYPES: Final = ("Single Image", "Multiple Images", "Video", "Interleaved Image")
-"""Those whose options are texts; the other two ask to make pictures."""
+"""Those whose options are texts."""
+GENERATION: Final = ("Image Generation", "Image & Text Generation")
+"""Data types whose questions ask to make pictures."""
 FOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "cc3m": ("cc3m-image", "seed_bench_image", ""),
     "SEED-Bench v2": ("SEED-Bench-2-image", "seed_bench_image_v2", ""),
@@ -96,6 +98,12 @@ class SeedBench2(ChoiceBenchmark):
     def question(self, row: Row, files: MediaFiles) -> ChoiceItem | None:
         """Ask for the letter of an option; None for data types of neither subset."""
         data_type = row.parse(_TypedRow).data_type
+        if data_type not in (*DATA_TYPES, *GENERATION):
+            raise row.error(
+                f"{data_type!r} is no data type; expected one of "
+                f"{', '.join((*DATA_TYPES, *GENERATION))}",
+                field="data_type",
+            )
         figures = [name for name, types in self.subsets.items() if data_type in types]
         if not figures:
             return None

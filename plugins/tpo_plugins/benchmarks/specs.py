@@ -17,6 +17,19 @@ OWN = (
 )
 
 _CHARADES_STA = ("r1@0.3", "r1@0.5", "r1@0.7", "miou")
+_QVHIGHLIGHTS = (
+    "map",
+    "map@0.5",
+    "map@0.75",
+    "map_short",
+    "map_middle",
+    "map_long",
+    "r1@0.5",
+    "r1@0.7",
+    "hl_map",
+    "hl_hit@1",
+)
+_EGO4D_NLQ = ("r1@0.3", "r1@0.5", "r5@0.3", "r5@0.5", "miou")
 
 MOMENTS: tuple[BenchmarkSpec, ...] = (
     BenchmarkSpec(
@@ -34,19 +47,14 @@ MOMENTS: tuple[BenchmarkSpec, ...] = (
     BenchmarkSpec(
         name="qvhighlights",
         target="tpo_plugins.benchmarks.qvhighlights:QVHighlights",
-        metrics=(
-            "map",
-            "map@0.5",
-            "map@0.75",
-            "map_short",
-            "map_middle",
-            "map_long",
-            "r1@0.5",
-            "r1@0.7",
-            "hl_map",
-            "hl_hit@1",
-        ),
-        summary="every moment about a query and the best clips (QVHighlights, val or test)",
+        metrics=_QVHIGHLIGHTS,
+        summary="every moment about a query and the best clips (QVHighlights, val)",
+    ),
+    BenchmarkSpec(
+        name="qvhighlights_test",
+        target="tpo_plugins.benchmarks.qvhighlights:QVHighlightsTest",
+        metrics=_QVHIGHLIGHTS,
+        summary="QVHighlights' test split: figures where it has labels, an export for its server",
     ),
     BenchmarkSpec(
         name="nextgqa",
@@ -61,13 +69,19 @@ MOMENTS: tuple[BenchmarkSpec, ...] = (
             "iou@0.3",
             "iou@0.5",
         ),
-        summary="multiple choice, and the moment that shows the answer (NExT-GQA, test or val)",
+        summary="multiple choice, and the moment that shows the answer (NExT-GQA, test)",
     ),
     BenchmarkSpec(
         name="ego4d_nlq",
         target="tpo_plugins.benchmarks.ego4d_nlq:Ego4dNlq",
-        metrics=("r1@0.3", "r1@0.5", "r5@0.3", "r5@0.5", "miou"),
-        summary="when a long egocentric clip answers a question (Ego4D NLQ, val or test)",
+        metrics=_EGO4D_NLQ,
+        summary="when a long egocentric clip answers a question (Ego4D NLQ, val)",
+    ),
+    BenchmarkSpec(
+        name="ego4d_nlq_test",
+        target="tpo_plugins.benchmarks.ego4d_nlq:Ego4dNlqTest",
+        metrics=_EGO4D_NLQ,
+        summary="Ego4D NLQ's test split, whose labels are not public: an export for its server",
     ),
 )
 

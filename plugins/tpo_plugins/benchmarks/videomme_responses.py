@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from tpo_core.errors import InputError
-from tpo_plugins.benchmarks.submission import write_submission
+from tpo_plugins.benchmarks.submission import predicted_by_id, write_submission
 
 if TYPE_CHECKING:
     from tpo_core.evaluation.result import Prediction
@@ -70,17 +70,12 @@ def write_responses(
     Raises:
         InputError: If a prediction is for another question, or the file cannot be written.
     """
-    said = {one.id: one.predicted["text"] for one in predictions if one.predicted is not None}
     videos: dict[str, list[VideommeRow]] = {}
     for row in rows:
         videos.setdefault(row.video_id, []).append(row)
-    known = {row.question_id for each in videos.values() for row in each}
-    strange = [one.id for one in predictions if one.id not in known]
-    if strange:
-        raise InputError(
-            f"{len(strange)} of {len(predictions)} predictions are for no question in this folder, "
-            f"such as {strange[0]!r}; export with the data they were made for"
-        )
+    ids = [row.question_id for each in videos.values() for row in each]
+    found = predicted_by_id(predictions, ids, name="Video-MME")
+    said = {name: fields["text"] for name, fields in found.items()}
     layout = [_video(each, said) for each in videos.values()]
     write_submission(output, json.dumps(layout, indent=2, ensure_ascii=False).split("\n"))
 

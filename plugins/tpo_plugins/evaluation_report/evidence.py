@@ -57,7 +57,7 @@ def evidence_of(prediction: Prediction) -> Evidence:
     if _is_targets(truth):
         return _of_target(truth[0], found)
     spans, true_spans = _spans(found), _spans(truth)
-    if spans is not None or true_spans:
+    if spans or true_spans:
         return _of_spans(truth, found, true_spans or [], spans)
     true = truth if isinstance(truth, Mapping) else {}
     if "box" in true:

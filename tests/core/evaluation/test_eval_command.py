@@ -179,7 +179,7 @@ def test_figures_counts_and_notes_are_printed(capsys):
         intervals={"qa_accuracy": (0.125, 0.5), "mask_j&f": None},
         counts={"media": 3, "missing": 1},
         details={"all": {"qa_accuracy": {"mean": 0.25, "count": 4}}},
-        notes=("the model has no head for mask",),
+        notes=("the model has no head for mask", "expected a list of [start, end]"),
         protocol={},
         model={},
         versions={},
@@ -191,4 +191,5 @@ def test_figures_counts_and_notes_are_printed(capsys):
     assert "0.125 to 0.500" in text
     assert "3 media, 1 missing" in text
     assert "note: the model has no head for mask" in text
+    assert "note: expected a list of [start, end]" in text
     json.dumps(result.to_json())

@@ -96,7 +96,8 @@ def test_a_macro_figure_is_the_mean_over_kinds(tmp_path):
     macro = evaluate(Repeat(cases, macro={"accuracy"}), Echo(), data=tmp_path, progress=False)
     assert plain.metrics["accuracy"] == 0.5
     assert macro.metrics["accuracy"] == pytest.approx((1 / 3 + 1) / 2, abs=1e-6)
-    assert macro.details == plain.details
+    assert macro.details["all"]["accuracy"] == {"mean": macro.metrics["accuracy"], "count": 4}
+    assert {**macro.details, "all": None} == {**plain.details, "all": None}
 
 
 def test_a_value_that_the_official_rule_leaves_out_is_in_no_denominator(tmp_path):
@@ -109,6 +110,7 @@ def test_a_value_that_the_official_rule_leaves_out_is_in_no_denominator(tmp_path
     result = evaluate(bench, Echo(), data=tmp_path, progress=False)
     assert result.metrics["accuracy"] == 1
     assert result.counts["missing"] == 1
+    assert "1 of 2 questions are left out of accuracy by the official rule" in result.notes[0]
     assert "two" not in [kind for kind, figures in result.details.items() if figures]
 
 

@@ -57,6 +57,12 @@ def test_a_json_list_in_any_order_is_read_too(score):
     assert [one.id for one in listed.predictions] == [row["id"] for row in ROWS]
 
 
+def test_a_rare_line_end_in_a_text_does_not_split_its_row(score):
+    rows = [{"id": ROWS[0]["id"], "text": "one\u2028two\x85"}, *ROWS[1:]]
+    text = "\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    assert score(text=text).predictions[0].predicted == {"text": "one\u2028two\x85"}
+
+
 def test_questions_without_a_row_count_as_missing(score):
     found = score(ROWS[1:])
     assert found.counts["missing"] == 1
@@ -151,6 +157,7 @@ def test_the_file_that_is_scored_is_not_replaced(score, tmp_path):
     [
         ("", r"rows\.jsonl is empty"),
         ("\n \n", r"rows\.jsonl is empty"),
+        ("[]", r"rows\.jsonl is empty"),
         ('{"id": 1}\n{"id"\n', r"rows\.jsonl:2 is not JSON"),
         ("[1, 2", r"rows\.jsonl is not JSON"),
         ("[1, 2]", r"holds 1 where a row should be; expected objects"),

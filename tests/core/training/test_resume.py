@@ -89,6 +89,15 @@ def test_resume_refuses_another_recipe_and_an_empty_folder(
         train(make_recipe(steps=1), output=tmp_path / "run", model=model)
 
 
+def test_a_run_without_a_model_leaves_no_run_behind(
+    make_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = make_recipe(steps=1).model_copy(update={"backbone": str(tmp_path / "nowhere")})
+    for _ in range(2):  # the second must not hear that the folder holds a run
+        with pytest.raises(InputError, match="nowhere"):
+            train(recipe, output=tmp_path / "run")
+
+
 def test_a_full_disk_leaves_the_checkpoint_before_whole(
     make_model: Callable[..., TpoModel],
     make_recipe: Callable[..., Recipe],

@@ -18,7 +18,7 @@ from tests.plugins.benchmarks.moment_answers import (
 from tests.plugins.datasets.cases import write
 from tests.plugins.datasets.temporal_cases import NLQ_QUERIES, nlq
 from tpo_core.errors import InputError
-from tpo_core.evaluation import evaluate
+from tpo_core.evaluation import evaluate, open_benchmark
 from tpo_core.evaluation.metrics.moments import recall_at_k
 from tpo_core.evaluation.prediction_file import score_predictions
 from tpo_core.records.quarantine import BadSample
@@ -69,6 +69,15 @@ def test_no_prediction_leaves_the_mean_unless_strict(tmp_path):
     assert set(figures(Ego4dNlq(), tmp_path, half).values()) == {100.0}
     assert set(figures(Ego4dNlq(strict=True), tmp_path, half).values()) == {50.0}
     assert figures(Ego4dNlq(), tmp_path, lambda item: None) == {}
+    row = {
+        "clip_uid": "clip-1",
+        "annotation_uid": "ann",
+        "query_idx": 0,
+        "predicted_times": [[0, 4]],
+    }
+    path = write(tmp_path, {"theirs.jsonl": [row]}) / "theirs.jsonl"
+    notes = score_predictions("ego4d_nlq", path, data=tmp_path, progress=False).notes
+    assert notes[-1].startswith("1 of 2 questions are left out of r1@0.3 by the official rule")
 
 
 def test_an_iou_at_the_threshold_is_a_miss_in_figures_and_curves(data):
@@ -137,7 +146,7 @@ def test_the_test_split_has_a_submission_and_no_figures(strict, tmp_path):
     write_seconds(tmp_path / "clip-1.mp4", 10)
     annotations = nlq({"query": "Where?"}, {"query": ""}, {"query": "Who?"})
     write(tmp_path, {"nlq_test_unannotated.json": {"videos": annotations["videos"]}})
-    benchmark = Ego4dNlq(split="test", strict=strict)
+    benchmark = open_benchmark("ego4d_nlq_test", strict=strict)
 
     def reply(question):
         if question.text.startswith("Who"):

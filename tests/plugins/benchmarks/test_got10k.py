@@ -170,10 +170,13 @@ def test_the_test_split_is_exported_in_the_layout_of_the_server(data, tiny_model
     assert output.read_bytes() == before
 
 
-def test_a_part_of_the_split_is_not_exported(data, tmp_path):
+def test_a_part_of_the_split_or_another_is_not_exported(data, tiny_model, tmp_path):
     output = tmp_path / "submission.zip"
     with pytest.raises(InputError, match="2 of 2 sequences of test have no prediction, such as"):
         Got10kTest().export((), data, output)
+    result = evaluate(Got10k(), Forced(tiny_model, "mask"), data=data, progress=False)
+    with pytest.raises(InputError, match=r"are for no question of got10k_test \(test\)"):
+        Got10kTest().export(result.predictions, data, output)
     assert not output.exists()
 
 

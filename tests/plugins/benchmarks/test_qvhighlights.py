@@ -18,7 +18,7 @@ from tests.plugins.benchmarks.moment_answers import (
 from tests.plugins.datasets.cases import write
 from tests.plugins.datasets.temporal_cases import QVHIGHLIGHTS_ROWS
 from tpo_core.errors import InputError
-from tpo_core.evaluation import evaluate
+from tpo_core.evaluation import evaluate, open_benchmark
 from tpo_core.evaluation.metrics.qvhighlights import qvhighlights_report
 from tpo_core.evaluation.prediction_file import score_predictions
 from tpo_core.records.quarantine import BadSample
@@ -185,6 +185,11 @@ def test_a_split_is_looked_for_and_its_labels_used_if_they_are_there(tmp_path):
         QVHighlights().size(tmp_path)
     with pytest.raises(InputError, match="split is 'train'; expected val or test"):
         QVHighlights(split="train")
+    write(tmp_path, {"highlight_val_release.jsonl": UNLABELLED})
+    assert all(
+        "has no windows, which every row of val has" in str(bad)
+        for bad in QVHighlights().cases(tmp_path)
+    )
     write(tmp_path, {"highlight_test_release.jsonl": UNLABELLED})
     assert [item.truth for item in QVHighlights(split="test").items(tmp_path)] == [None, None]
     write(tmp_path, {"highlight_test_with_gt.jsonl": ROWS})
@@ -205,7 +210,7 @@ def test_a_file_is_a_submission_in_which_a_query_may_be_missing(data, tmp_path):
 def test_the_test_split_without_labels_has_a_submission_and_no_figures(tmp_path):
     write_seconds(tmp_path / f"{VIDEO}.mp4", 10)
     write(tmp_path, {"highlight_test_release.jsonl": UNLABELLED})
-    benchmark = QVHighlights(split="test")
+    benchmark = open_benchmark("qvhighlights_test")
 
     def reply(question):
         if "knife" in question.text:

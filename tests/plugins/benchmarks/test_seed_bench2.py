@@ -125,12 +125,19 @@ def test_pictures_and_prompt(data):
 def test_bad_rows_are_set_aside_and_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=f"no {FILE} was found"):
         SeedBench2().size(tmp_path)
-    rows = [row("1_0", answer="E"), row("1_1"), row("1_2", pictures=[]), row("1_1")]
+    rows = [
+        row("1_0", answer="E"),
+        row("1_1"),
+        row("1_2", pictures=[]),
+        row("1_1"),
+        row("1_3", "Picture"),
+    ]
     reasons = [str(bad) for bad in bad_rows(SeedBench2(), release(tmp_path, rows))]
-    assert len(reasons) == 3
+    assert len(reasons) == 4
     assert "answer" in reasons[0]
     assert "no picture" in reasons[1]
     assert "question 1_1 is there twice" in reasons[2]
+    assert "'Picture' is no data type; expected one of Single Image" in reasons[3]
 
 
 def test_a_model_is_evaluated(data, tiny_model, tmp_path):

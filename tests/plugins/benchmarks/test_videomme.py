@@ -173,7 +173,7 @@ def test_responses_go_to_the_official_layout_and_back(data, tmp_path):
     assert again.metrics == result.metrics
     assert again.counts == result.counts
     write(data, {"videomme.jsonl": [row()]})
-    with pytest.raises(InputError, match="3 of 4 predictions are for no question"):
+    with pytest.raises(InputError, match="3 of 4 predictions are for no question of Video-MME"):
         Videomme().export(result.predictions, data, folder / "videomme.json")
 
 
