@@ -22,9 +22,14 @@ def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
 def test_what_stood_there_stays_if_writing_fails(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(IsADirectoryError), whole_file(path) as draft:
-        draft.write_text("ne")
-        tmp_path.write_text("no file")
+
+    def write_half() -> None:
+        with whole_file(path) as draft:
+            draft.write_text("ne")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
