@@ -96,7 +96,7 @@ def score_predictions(
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a JSON list, or JSON values one a line.
+    """Read a JSON list, an object whose `results` are one, or JSON values one a line.
 
     Raises:
         InputError: If the file cannot be read, is empty, or is neither.
@@ -112,6 +112,8 @@ def read_rows(path: Path) -> list[Row]:
     rows: list[Row]
     if text.lstrip().startswith("["):
         rows = _parsed(text, str(path))
+    elif (held := _submission(text)) is not None:
+        rows = held
     else:
         rows = [_parsed(line, f"{path}:{number}") for number, line in lines]
     if not rows:
@@ -122,6 +124,17 @@ def read_rows(path: Path) -> list[Row]:
             "with an id and a prediction"
         )
     return rows
+
+
+def _submission(text: str) -> list[Row] | None:
+    """Return the rows of an object as challenges take it: without an id, its `results` a list."""
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(whole, dict) or "id" in whole or not isinstance(whole.get("results"), list):
+        return None
+    return list(whole["results"])
 
 
 def _parsed(text: str, place: str) -> Any:

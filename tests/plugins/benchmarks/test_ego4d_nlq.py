@@ -135,6 +135,10 @@ def test_rows_of_a_file_are_those_of_a_submission(data, tmp_path):
     result = score_predictions("ego4d_nlq", path, data=data, progress=False)
     # The empty window cannot be hit.
     assert result.metrics["r1@0.5"] == pytest.approx(2 / 3, abs=1e-6)
+    exported = tmp_path / "submission.json"
+    Ego4dNlq().export(result.predictions, data, exported)
+    again = score_predictions("ego4d_nlq", exported, data=data, progress=False)
+    assert again.metrics == result.metrics
     rows[0]["predicted_times"] = [[936, 990]]
     write(tmp_path, {"theirs.jsonl": rows})
     with pytest.raises(InputError, match="the video is 480 s long; are these frames"):
