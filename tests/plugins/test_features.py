@@ -222,6 +222,9 @@ def test_nothing_half_written_stays(
     monkeypatch.setattr("tpo_core.files.os.replace", full)
     assert extract("internvideo2", options) == 1
     assert set(contents(tmp_path / "out")) == {"extractor.json"}
+    # The folder is not taken: it holds nothing of that extractor yet.
+    monkeypatch.undo()
+    assert extract("internvideo2", options | {"clip_length": 0.5}) == 0
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,7 @@ def _checked(benchmark: str, data: Path, *, strict: bool, export: Path | None) -
     Raises:
         InputError: If there is no data, or the predictions cannot be exported.
     """
+    from tpo_core.errors import InputError
     from tpo_core.evaluation import Benchmark, open_benchmark
     from tpo_core.evaluation.named import data_folder
     from tpo_core.files import writable_folder
@@ -171,5 +172,9 @@ def _checked(benchmark: str, data: Path, *, strict: bool, export: Path | None) -
     if export is not None:
         if type(bench).export is Benchmark.export:
             bench.export((), data, export)  # which says why it cannot be
+        if export.exists():
+            raise InputError(
+                f"{export} exists already; name another file for --export, or remove it"
+            )
         writable_folder(export.parent)
     return bench

@@ -79,6 +79,8 @@ def run(
         return
     if split is not None:
         raise typer.BadParameter("a split is of a dataset; give its name and its folder")
+    if data == "model" and not Path(data).exists():
+        raise typer.BadParameter("give the model too: a saved model's folder, or videochat_tpo")
     with redirect_stdout(sys.stderr):  # what libraries say must not end up in the JSON
         files = _open_files(data, allow_outside=allow_outside)
         found = _inspect(files, limit=limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Final
 from tpo_core.errors import InputError
 from tpo_core.evaluation.benchmark import Benchmark, Case, Item
 from tpo_core.evaluation.described import described_run
-from tpo_core.evaluation.journal import Journal
+from tpo_core.evaluation.journal import Journal, check_output
 from tpo_core.evaluation.named import data_folder, open_benchmark
 from tpo_core.evaluation.predictions import Expected, check_predictions
 from tpo_core.evaluation.progress import Progress, progress_bar
@@ -75,10 +75,9 @@ def score_predictions(
         raise InputError(nothing_usable(folder, bad))
     fields = _fields(bench, rows, items, source=str(path))
     run = described_run(bench, model=_described(path), data=folder, limit=limit)
-    journal = None if output is None else Journal(output, run)
-    if journal is not None:
-        _refuse_own_folder(path, journal.folder)
-        journal.open(resume=False, overwrite=overwrite)
+    if output is not None:
+        _refuse_own_folder(path, Path(output))
+        check_output(Path(output), resume=False, overwrite=overwrite)
     tally = Tally(bench)
     shown = list(islice(samples, limit))
     with progress_bar(progress, total=len(shown), what=bench.name) as show:
@@ -90,7 +89,10 @@ def score_predictions(
                 tally.add(score_outcomes(bench, sample, outcomes))
             show(tally.media)
     result = tally.result(run=run, seconds=time.perf_counter() - started)
-    if journal is not None:
+    if output is not None:
+        # Only now: predictions that cannot be scored leave no run behind.
+        journal = Journal(output, run)
+        journal.open(resume=False, overwrite=overwrite)
         journal.finish(result)
     return result
 
@@ -157,6 +159,7 @@ def _fields(
     expected = benchmark.expected(items)
     is_own = all(row.keys() >= _OWN for row in rows)
     if is_own:
+        _refuse_other_questions(rows, {item.id for item in items}, benchmark, source=source)
         rows = [_without_frame(row, expected) for row in rows if row["predicted"] is not None]
         expected = replace(expected, complete=False)  # `evaluate` notes what is missing
     keys = {item.id: expected.keys.get(item.id, item.id) for item in items}
@@ -168,6 +171,16 @@ def _fields(
         for name, key in keys.items()
         if (row := found.get(key)) is not None
     }
+
+
+def _refuse_other_questions(
+    rows: Sequence[Row], ids: Collection[str], benchmark: Benchmark, *, source: str
+) -> None:
+    if strange := [row["id"] for row in rows if row["id"] not in ids]:
+        raise InputError(
+            f"{source} answers {len(strange)} questions that {benchmark.name} does not ask of this "
+            f"data, such as {strange[0]!r}; give the predictions of this benchmark"
+        )
 
 
 def _without_frame(row: Row, expected: Expected) -> Row:

@@ -116,9 +116,10 @@ def convert_dataset(
                 met = "".join(f"; {quirk}: {count}" for quirk, count in done.quirks.most_common(3))
                 raise InputError(f"{folder} holds no record of {name} that can be used{met}")
     except OSError as error:
+        place = error.filename2 or error.filename or target
         raise InputError(
-            f"{error.filename or target} cannot be read or written ({error.strerror}); check its "
-            "permissions and free space"
+            f"{place} cannot be read or written ({error.strerror}); check its permissions and "
+            "free space"
         ) from error
     return done
 

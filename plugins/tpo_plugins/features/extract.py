@@ -127,16 +127,17 @@ def claim(output: Path, *, extractor: str, options: Mapping[str, Any]) -> None:
     path = output / _PLAN
     text = json.dumps({"extractor": extractor, "options": dict(options)}, indent=2) + "\n"
     try:
-        if path.is_file():
-            if path.read_text(encoding="utf-8") != text:
-                raise InputError(
-                    f"{output} holds features of another extractor or options, see {path}; give "
-                    "the same, or another folder"
-                )
+        claimed = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if claimed == text:
             return
+        # A claim without features is of a run that wrote none.
         if any(next((output / kind).glob("*"), None) for kind in (CLIPS, TEXTS)):
             raise InputError(
-                f"{output} holds features but no {path.name} that says whose; give another folder"
+                f"{output} holds features of another extractor or options, see {path}; give "
+                "the same, or another folder"
+                if claimed
+                else f"{output} holds features but no {path.name} that says whose; give another "
+                "folder"
             )
         output.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

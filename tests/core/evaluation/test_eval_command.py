@@ -106,6 +106,10 @@ def test_a_file_is_scored_written_and_exported(sent, tmp_path, capsys):
     assert printed["data"] == str(tmp_path)
     exported = json.loads(export.read_text())
     assert exported[:2] == [None, {"text": "two wrong"}]
+    capsys.readouterr()
+    assert sent("--export", str(export)) == 1
+    assert "exists already; name another file for --export" in capsys.readouterr().err
+    assert json.loads(export.read_text()) == exported
 
 
 def test_a_folder_that_holds_a_result_is_refused_or_replaced(sent, tmp_path, capsys):

@@ -84,6 +84,26 @@ def test_our_own_predictions_score_as_they_did(tmp_path):
     assert (again.counts["missing"], again.counts["failed"]) == (2, 0)
 
 
+def test_our_own_predictions_for_other_questions_are_refused(tmp_path):
+    own = tmp_path / "run"
+    other = Repeat([case("c", "one silent")])  # answered by no prediction
+    evaluate(other, Echo(), data=tmp_path, progress=False, output=own)
+    with pytest.raises(InputError, match=r"answers 1 questions that .* does not ask .* 'c/one"):
+        score_predictions(Repeat(CASES), own / "predictions.jsonl", data=tmp_path, progress=False)
+
+
+def test_predictions_that_cannot_be_scored_leave_no_run_behind(score, tmp_path):
+    class Unscored(Repeat):
+        def score(self, item, predicted):
+            raise InputError("the number of boxes is wrong")
+
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="number of boxes"):
+        score(ROWS, bench=Unscored(CASES), output=out)
+    assert not list(out.iterdir())
+    assert score(ROWS, output=out).counts["missing"] == 0
+
+
 def test_our_own_predictions_are_taken_as_they_are(tmp_path):
     class Timed(Repeat):
         """Takes complete files alone, and suspects frames behind late spans."""
