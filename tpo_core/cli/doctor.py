@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from tpo_core.cli.plugins import installed_plugins, print_plugins
 from tpo_core.errors import MissingDependency
+from tpo_core.versions import versions_of
 
 _PACKAGES = (
     "tpo",
@@ -68,13 +68,8 @@ def run(
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": f"{platform.python_version()} ({platform.platform()})"}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    found = versions_of(_PACKAGES)
+    return found | {"python": f"{found['python']} ({platform.platform()})"}
 
 
 def _devices() -> dict[str, str]:

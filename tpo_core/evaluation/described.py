@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tpo_core.evaluation.benchmark import Benchmark
+from tpo_core.versions import versions_of
 
 if TYPE_CHECKING:
     from tpo_core.model import TpoModel
@@ -37,7 +36,7 @@ def described_run(
         "model": dict(model),
         "data": str(data.resolve()),
         "limit": limit,
-        "versions": versions(),
+        "versions": versions_of(_PACKAGES),
     }
     values: dict[str, Any] = json.loads(json.dumps(run))
     return values
@@ -68,14 +67,3 @@ def fingerprint(model: TpoModel) -> str:
             values = flat[::step].to("cpu", torch.float64).tolist()
         found.update(repr((name, list(weight.shape), str(weight.dtype), values)).encode())
     return found.hexdigest()[:16]
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that figures depend on."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
