@@ -128,7 +128,8 @@ def _answer(
     """Do this process's share; what is answered goes to the folder at once, if there is one."""
     ranks = work.processes
     shown = progress if ranks.is_main else False
-    with progress_bar(shown, total=work.size, what=work.benchmark.name) as show:
+    total = work.size if shown else 0  # which goes through the data once more
+    with progress_bar(shown, total=total, what=work.benchmark.name) as show:
         for cases in work.share(batch_size):
             for predictions in answer_cases(work.benchmark, model, cases):
                 work.keep(predictions)
