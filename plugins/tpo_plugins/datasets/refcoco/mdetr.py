@@ -14,7 +14,7 @@ from tpo_plugins.datasets.boxes import corners
 from tpo_plugins.datasets.files import find_optional
 from tpo_plugins.datasets.grouping import Group, group_all
 from tpo_plugins.datasets.quirks import Quirks
-from tpo_plugins.datasets.refcoco.phrase import SPLITS, Dataset, Phrase
+from tpo_plugins.datasets.refcoco.phrase import SPLITS, Annotation, Dataset, Phrase
 from tpo_plugins.datasets.rows import Released, Row, Rows
 
 
@@ -24,11 +24,6 @@ class _Sentence(Released):
     file_name: str
     width: int = Field(gt=0)
     height: int = Field(gt=0)
-
-
-class _Annotation(Released):
-    bbox: tuple[float, float, float, float]
-    segmentation: Any = None
 
 
 def mdetr_phrases(
@@ -76,7 +71,7 @@ def _phrase(row: Row, annotations: dict[Any, list[Row]]) -> Phrase:
     labels = annotations.get(sentence.id, [])
     if len(labels) != 1:
         raise row.error(f"there are {len(labels)} annotations of the sentence; expected one")
-    label = labels[0].parse(_Annotation)
+    label = labels[0].parse(Annotation)
     return Phrase(
         picture=PurePosixPath(sentence.file_name).name,
         size=(sentence.height, sentence.width),

@@ -11,6 +11,7 @@ from tpo_core.errors import RecordError
 from tpo_plugins.datasets.boxes import Size
 from tpo_plugins.datasets.grouping import Group
 from tpo_plugins.datasets.quirks import Quirks
+from tpo_plugins.datasets.rows import Released
 
 Dataset = Literal["refcoco", "refcoco+", "refcocog"]
 
@@ -37,6 +38,13 @@ class Phrase:
     size: Size
     text: str
     box: Sequence[float]
+    segmentation: Any = None
+
+
+class Annotation(Released):
+    """The box, as COCO has it, and the outline of an object."""
+
+    bbox: tuple[float, float, float, float]
     segmentation: Any = None
 
 

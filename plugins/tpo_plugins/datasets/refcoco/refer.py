@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from pydantic import Field
 
@@ -16,7 +15,7 @@ from tpo_plugins.datasets.boxes import corners
 from tpo_plugins.datasets.files import find_file, find_optional
 from tpo_plugins.datasets.grouping import Group
 from tpo_plugins.datasets.quirks import Quirks
-from tpo_plugins.datasets.refcoco.phrase import Dataset, Phrase
+from tpo_plugins.datasets.refcoco.phrase import Annotation, Dataset, Phrase
 from tpo_plugins.datasets.rows import Released, Row, Rows
 from tpo_plugins.datasets.unpickle import load_pickle
 
@@ -41,11 +40,6 @@ class _Picture(Released):
     file_name: str
     width: int = Field(gt=0)
     height: int = Field(gt=0)
-
-
-class _Annotation(Released):
-    bbox: tuple[float, float, float, float]
-    segmentation: Any = None
 
 
 _Placed = tuple[Row, _Reference]
@@ -142,7 +136,7 @@ def _phrases(row: Row, reference: _Reference, tables: _Tables, quirks: Quirks) -
         raise row.error(f"picture {reference.image_id} is not in {tables.path}", field="image_id")
     if annotation_row is None:
         raise row.error(f"annotation {reference.ann_id} is not in {tables.path}", field="ann_id")
-    picture, annotation = picture_row.parse(_Picture), annotation_row.parse(_Annotation)
+    picture, annotation = picture_row.parse(_Picture), annotation_row.parse(Annotation)
     if reference.file_name != picture.file_name:
         quirks[RENAMED] += 1
     return [
