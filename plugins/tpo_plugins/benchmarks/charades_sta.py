@@ -19,13 +19,13 @@ from tpo_core.evaluation.metrics.span_text import parse_span
 from tpo_core.evaluation.predictions import Kind
 from tpo_plugins.benchmarks.moments import (
     IOU_LEVELS,
-    NUM_FRAMES,
     TASKS,
     MomentBenchmark,
     MomentItem,
     first_moments,
     ranked,
 )
+from tpo_plugins.benchmarks.paper import NUM_FRAMES
 from tpo_plugins.datasets.files import find_file, find_optional
 from tpo_plugins.datasets.rows import Row
 from tpo_plugins.datasets.templates import phrase

@@ -9,23 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from tpo_core.errors import RecordError
-from tpo_core.evaluation.benchmark import Benchmark, Case, Item, Published, Score
+from tpo_core.evaluation.benchmark import Case, Item, Score
 from tpo_core.evaluation.metrics.choice_scores import Verdict
 from tpo_core.evaluation.predictions import Expected
 from tpo_core.records.quarantine import BadSample
+from tpo_plugins.benchmarks.paper import PaperBenchmark, greedy, grouped
 from tpo_plugins.benchmarks.shown import Shown
 from tpo_plugins.datasets.files import MediaFiles, data_folder
 from tpo_plugins.datasets.rows import Row
-from tpo_plugins.published import published_figures
 
 if TYPE_CHECKING:
     from tpo_core.inference import Answer
     from tpo_core.media.types import Media
 
-NUM_FRAMES: Final = 16
-"""Frames of a video that the LLM looks at, as many as in the paper."""
-DECODING: Final[Mapping[str, Any]] = {"do_sample": False, "num_beams": 1, "max_new_tokens": 32}
-SAMPLING: Final = "as the backbone chooses; uniform in time unless it says otherwise"
 LEFT_OUT: Final = "left out of the denominator"
 WRONG: Final = "wrong"
 
@@ -43,7 +39,7 @@ class ChoiceItem(Item):
     figures: tuple[str, ...]
 
 
-class ChoiceBenchmark(Benchmark):
+class ChoiceBenchmark(PaperBenchmark):
     """Asks for an option, and reads the choice from the words of the answer.
 
     A file of predictions holds the `id` of a question and `text`, what the model answered.
@@ -55,7 +51,7 @@ class ChoiceBenchmark(Benchmark):
             the rule finds one in any.
     """
 
-    decoding: Mapping[str, Any] = DECODING
+    decoding = greedy(32)
     strict: bool = False
     found: ClassVar[str] = ""
 
@@ -133,36 +129,18 @@ class ChoiceBenchmark(Benchmark):
         """Return what a row of predictions must be."""
         return Expected(fields={"text": "text"})
 
-    def published(self) -> Sequence[Published]:
-        """Return the figures of the paper of Task Preference Optimization."""
-        return published_figures(self.name)
-
     def _pinned(self, **more: Any) -> dict[str, Any]:
         """Return the protocol: what all such benchmarks pin, and more."""
-        return {
-            "decoding": {"task_tokens": "emitted by the model, never forced", **self.decoding},
-            "missing_prediction": 0.0,
-            **more,
-        }
+        return super()._pinned(missing_prediction=0.0, **more)
 
     def _grouped(self, files: MediaFiles) -> Iterator[list[ChoiceItem] | BadSample]:
         """Yield bad rows, then the questions about each media item."""
-        groups: dict[Shown, list[ChoiceItem]] = {}
-        seen: set[str] = set()
-        for row in self.rows(files.root):
-            try:
-                if isinstance(row, RecordError):
-                    raise row
-                item = self.question(row, files)
-                if item is None:
-                    continue
-                if item.id in seen:
-                    raise row.error(f"question {item.id} is there twice; remove one of them")
-                seen.add(item.id)
-                groups.setdefault(item.shown, []).append(item)
-            except RecordError as error:
-                yield BadSample.of(error)
-        yield from groups.values()
+
+        def questions(row: Row) -> Iterator[ChoiceItem]:
+            if (item := self.question(row, files)) is not None:
+                yield item
+
+        return grouped(self.rows(files.root), questions=questions, media=lambda item: item.shown)
 
 
 def lettered(options: Collection[str]) -> str:

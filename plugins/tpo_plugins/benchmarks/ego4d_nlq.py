@@ -18,13 +18,13 @@ from tpo_core.evaluation.metrics.moments import recall_at_k
 from tpo_core.evaluation.predictions import Kind
 from tpo_plugins.benchmarks.moments import (
     IOU_LEVELS,
-    NUM_FRAMES,
     TASKS,
     MomentBenchmark,
     MomentItem,
     first_moments,
     ranked,
 )
+from tpo_plugins.benchmarks.paper import NUM_FRAMES
 from tpo_plugins.benchmarks.submission import predicted_by_id, write_submission
 from tpo_plugins.datasets.files import find_file
 from tpo_plugins.datasets.rows import Released, Row, Rows

@@ -33,21 +33,36 @@ def tracked_masks(answer: Answer, *, frames: int) -> dict[str, Mask] | None:
     Raises:
         InputError: If a head did not go through every frame.
     """
+    tracks = tracks_of(answer, frames=frames, named=f"the video's {frames} frames")
+    if not tracks:
+        return None
+    numbers = map(str, range(frames))
+    return {number: union([track[number] for track in tracks]) for number in numbers}
+
+
+def tracks_of(answer: Answer, *, frames: int, named: str) -> list[Mapping[str, Any]]:
+    """Return the masks of each object of an answer by the number of the frame.
+
+    Args:
+        answer: The answer.
+        frames: How many frames the video has.
+        named: Names these frames in errors.
+
+    Raises:
+        InputError: If a head did not go through every frame.
+    """
     found = (result for _, result in answer.results)
     tracks = [
         result.to_json()["frames"]
         for result in found
         if isinstance(result, MaskTrack | EncodedMaskTrack)
     ]
-    if not tracks:
-        return None
     if short := [track for track in tracks if len(track) != frames]:
         raise InputError(
-            f"the mask head gave masks on {len(short[0])} of the video's {frames} frames; expected "
-            "one that goes through `Media.every_frame`, as `mask` does"
+            f"the mask head gave masks on {len(short[0])} of {named}; expected one that goes "
+            "through `Media.every_frame`, as `mask` does"
         )
-    numbers = map(str, range(frames))
-    return {number: union([track[number] for track in tracks]) for number in numbers}
+    return tracks
 
 
 def in_order(masks: Any, names: Sequence[str], *, where: str) -> list[Any]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from tpo_core.errors import InputError, RecordError, UnknownName
 from tpo_core.evaluation.benchmark import Curve, Item, Score
+from tpo_plugins.benchmarks.paper import NUM_FRAMES
 from tpo_plugins.benchmarks.submission import predicted_by_id, write_zip
 from tpo_plugins.benchmarks.tracking import (
-    NUM_FRAMES,
     TrackedVideo,
     TrackingBenchmark,
     TrackItem,

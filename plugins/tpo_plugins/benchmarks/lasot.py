@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tpo_core.evaluation.benchmark import Curve, Item, Score
+from tpo_plugins.benchmarks.paper import NUM_FRAMES
 from tpo_plugins.benchmarks.tracking import (
-    NUM_FRAMES,
     TrackedVideo,
     TrackingBenchmark,
     TrackItem,

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from tpo_core.errors import RecordError
+from tpo_plugins.benchmarks.paper import NUM_FRAMES
 from tpo_plugins.benchmarks.per_expression import PerExpressionBenchmark
-from tpo_plugins.benchmarks.referring import NUM_FRAMES, ReferringItem, Truth
+from tpo_plugins.benchmarks.referring import ReferringItem, Truth
 from tpo_plugins.datasets import mevis
 from tpo_plugins.datasets.expressions import Expression
 from tpo_plugins.datasets.files import data_folder, find_file

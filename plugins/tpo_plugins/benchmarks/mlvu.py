@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
 
-from pydantic import Field
-
-from tpo_core.errors import RecordError
 from tpo_core.evaluation.metrics.choice_scores import Verdict
-from tpo_core.evaluation.metrics.choices import gold_option, mlvu_correct, options_prompt
-from tpo_plugins.benchmarks.choices import NUM_FRAMES, SAMPLING, ChoiceBenchmark, ChoiceItem
+from tpo_core.evaluation.metrics.choices import mlvu_correct
+from tpo_plugins.benchmarks.choices import ChoiceItem
+from tpo_plugins.benchmarks.paper import FRAME_SAMPLING, NUM_FRAMES
 from tpo_plugins.benchmarks.shown import VideoFile
-from tpo_plugins.datasets.at_row import at_row
-from tpo_plugins.datasets.files import MediaFiles, find_file, locate
-from tpo_plugins.datasets.rows import Released, Row, Rows
+from tpo_plugins.benchmarks.task_files import PREFIX, TaskFilesBenchmark, TaskRow
+from tpo_plugins.datasets.files import MediaFiles, locate
+from tpo_plugins.datasets.rows import Row
 
 TASKS: Final[Mapping[str, str]] = {
     "1_plotQA": "plotQA",
@@ -34,17 +31,9 @@ INSTRUCTION: Final = (
     "select the best option that accurately addresses the question.\n"
 )
 PROMPT: Final = INSTRUCTION + "{question}\nOnly give the best option."
-PREFIX: Final = "Best option:("
 
 
-class _MlvuRow(Released):
-    video: str = Field(min_length=1)
-    question: str
-    candidates: tuple[str, ...] = Field(min_length=2)
-    answer: str
-
-
-class Mlvu(ChoiceBenchmark):
+class Mlvu(TaskFilesBenchmark):
     """M-Avg: the mean over the seven tasks of their accuracies.
 
     Args:
@@ -54,7 +43,8 @@ class Mlvu(ChoiceBenchmark):
     name = "mlvu"
     metrics = ("m_avg",)
     macro = frozenset({"m_avg"})
-    decoding: Mapping[str, Any] = {"do_sample": False, "num_beams": 1, "max_new_tokens": 100}
+    tasks = tuple(TASKS)
+    prompt = PROMPT
 
     def __init__(self, *, num_frames: int = NUM_FRAMES) -> None:
         self.num_frames = num_frames
@@ -63,7 +53,7 @@ class Mlvu(ChoiceBenchmark):
             tasks=list(TASKS),
             left_out=dict.fromkeys(LEFT_OUT_TASKS, "generation, scored by GPT-4: not asked"),
             num_frames=num_frames,
-            frame_sampling=SAMPLING,
+            frame_sampling=FRAME_SAMPLING,
             prompt=PROMPT,
             answer_begins=PREFIX,
             question="question and options as choice_bench.py writes them; the instruction stands "
@@ -74,28 +64,13 @@ class Mlvu(ChoiceBenchmark):
             source="JUNJIE99/MLVU choice_bench.py (prompt, qa_template, check_ans)",
         )
 
-    def rows(self, data: Path) -> Iterator[Row | RecordError]:
-        """Yield the rows of every task's file."""
-        files = [find_file(data, f"json/{task}.json", f"{task}.json") for task in TASKS]
-        for path in files:
-            yield from Rows(path)
-
     def question(self, row: Row, files: MediaFiles) -> ChoiceItem:
         """Ask for the best option."""
         task = row.path.stem
-        released = row.parse(_MlvuRow)
+        released = row.parse(TaskRow)
         place = locate(files.root, f"{task}/{released.video}", folders=("video", ""))
-        with at_row(row, field="answer"):
-            gold = gold_option(released.candidates, released.answer)
-        return ChoiceItem(
-            id=f"{task}/{row.number - 1}",
-            kind=TASKS[task],
-            text=PROMPT.format(question=options_prompt(released.question, released.candidates)),
-            prefix=PREFIX,
-            truth=gold,
-            shown=VideoFile(files.root / place, self.num_frames),
-            figures=self.metrics,
-        )
+        shown = VideoFile(files.root / place, self.num_frames)
+        return self._item(row, released, kind=TASKS[task], shown=shown)
 
     def verdict(self, item: ChoiceItem, text: str) -> Verdict:
         """Compare the character before the first bracket with the letter."""

@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from tpo_core.errors import RecordError
-from tpo_core.evaluation.benchmark import Benchmark, Case, Item, Published
+from tpo_core.evaluation.benchmark import Case, Item
 from tpo_core.evaluation.predictions import Expected, Kind
 from tpo_core.media.open import open_media
 from tpo_core.records.quarantine import BadSample
 from tpo_core.results import Moments
 from tpo_core.tokens import TEMPORAL
+from tpo_plugins.benchmarks.paper import (
+    FRAME_SAMPLING,
+    NUM_FRAMES,
+    PaperBenchmark,
+    grouped,
+)
 from tpo_plugins.datasets.files import MediaFiles, data_folder
 from tpo_plugins.datasets.rows import Row
-from tpo_plugins.published.figures import published_figures
 
 if TYPE_CHECKING:
     from tpo_core.inference import Answer
@@ -26,9 +31,6 @@ if TYPE_CHECKING:
     from tpo_core.media.types import Media
 
 TASKS: Final = (TEMPORAL.task,)
-NUM_FRAMES: Final = 16
-"""Frames of a video that the LLM looks at, as many as in the paper."""
-DECODING: Final[Mapping[str, Any]] = {"do_sample": False, "num_beams": 1, "max_new_tokens": 64}
 IOU_LEVELS: Final = tuple(round(0.05 * step, 2) for step in range(21))
 """Where curves over a threshold are sampled."""
 
@@ -50,7 +52,7 @@ class MomentItem(Item):
     duration: float | None = None
 
 
-class MomentBenchmark(Benchmark):
+class MomentBenchmark(PaperBenchmark):
     """Asks about videos that lie anywhere below the data folder.
 
     Attributes:
@@ -61,7 +63,6 @@ class MomentBenchmark(Benchmark):
         num_frames: How many frames of a video the LLM looks at.
     """
 
-    decoding = DECODING
     fields: ClassVar[Mapping[str, Kind]]
     id_fields: ClassVar[tuple[str, ...]] = ("qid",)
 
@@ -120,35 +121,14 @@ class MomentBenchmark(Benchmark):
             durations={item.key: item.duration for item in asked if item.duration is not None},
         )
 
-    def published(self) -> Sequence[Published]:
-        """Return the figures of the paper of Task Preference Optimization."""
-        return published_figures(self.name)
-
     def _pinned(self, **more: Any) -> dict[str, Any]:
         """Return the protocol: what all such benchmarks pin, and more."""
-        return {
-            "num_frames": self.num_frames,
-            "frame_sampling": "as the backbone chooses; uniform in time unless it says otherwise",
-            "decoding": {"task_tokens": "emitted by the model, never forced", **self.decoding},
-            **more,
-        }
+        return super()._pinned(num_frames=self.num_frames, frame_sampling=FRAME_SAMPLING, **more)
 
     def _grouped(self, data: Path) -> Iterator[list[MomentItem] | BadSample]:
         """Yield bad rows, then the questions of each video, videos as they first appear."""
-        groups: dict[str, list[MomentItem]] = {}
-        seen: set[str] = set()
-        for row in self.rows(data_folder(data)):
-            try:
-                if isinstance(row, RecordError):
-                    raise row
-                for item in self.questions(row):
-                    if item.id in seen:
-                        raise row.error(f"question {item.id} is there twice; remove one of them")
-                    seen.add(item.id)
-                    groups.setdefault(item.video, []).append(item)
-            except RecordError as error:
-                yield BadSample.of(error)
-        yield from groups.values()
+        rows = self.rows(data_folder(data))
+        return grouped(rows, questions=self.questions, media=lambda item: item.video)
 
 
 def first_moments(answer: Answer) -> Moments | None:

@@ -6,7 +6,7 @@ OpenGVLab/Ask-Anything.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,20 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from tpo_core.errors import MediaError, RecordError
+from tpo_core.errors import MediaError
 from tpo_core.evaluation.metrics.choice_scores import Verdict
-from tpo_core.evaluation.metrics.choices import (
-    gold_option,
-    mvbench_answer,
-    mvbench_correct,
-    options_prompt,
-)
+from tpo_core.evaluation.metrics.choices import mvbench_answer, mvbench_correct
 from tpo_core.evaluation.metrics.mvbench_frames import mvbench_frames
 from tpo_core.media.open import open_media
-from tpo_plugins.benchmarks.choices import NUM_FRAMES, WRONG, ChoiceBenchmark, ChoiceItem
-from tpo_plugins.datasets.at_row import at_row
-from tpo_plugins.datasets.files import MediaFiles, find_file, locate
-from tpo_plugins.datasets.rows import Released, Row, Rows
+from tpo_plugins.benchmarks.choices import WRONG, ChoiceItem
+from tpo_plugins.benchmarks.paper import NUM_FRAMES
+from tpo_plugins.benchmarks.task_files import PREFIX, TaskFilesBenchmark, TaskRow
+from tpo_plugins.datasets.files import MediaFiles, locate
+from tpo_plugins.datasets.rows import Row
 
 if TYPE_CHECKING:
     from tpo_core.media.sampling import FrameChooser
@@ -77,22 +73,14 @@ INSTRUCTION: Final = (
     "select the best option that accurately addresses the question.\n"
 )
 PROMPT: Final = INSTRUCTION + "{question}\nOnly give the best option."
-PREFIX: Final = "Best option:("
 
 
-class _MvbenchRow(Released):
-    video: str = Field(min_length=1)
-    question: str
-    candidates: tuple[str, ...] = Field(min_length=2)
-    answer: str
-
-
-class _BoundRow(_MvbenchRow):
+class _BoundRow(TaskRow):
     start: float = Field(allow_inf_nan=False)
     end: float = Field(allow_inf_nan=False)
 
 
-class Mvbench(ChoiceBenchmark):
+class Mvbench(TaskFilesBenchmark):
     """Accuracy over all questions, and of each task.
 
     Args:
@@ -103,7 +91,8 @@ class Mvbench(ChoiceBenchmark):
 
     name = "mvbench"
     metrics = ("accuracy",)
-    decoding: Mapping[str, Any] = {"do_sample": False, "num_beams": 1, "max_new_tokens": 100}
+    tasks = tuple(FOLDERS)
+    prompt = PROMPT
 
     def __init__(self, *, strict: bool = False, num_frames: int = NUM_FRAMES) -> None:
         self.strict, self.num_frames = strict, num_frames
@@ -124,29 +113,15 @@ class Mvbench(ChoiceBenchmark):
             "infer_mvbench, check_ans)",
         )
 
-    def rows(self, data: Path) -> Iterator[Row | RecordError]:
-        """Yield the rows of every task's file, in the official order of tasks."""
-        files = [find_file(data, f"json/{task}.json", f"{task}.json") for task in FOLDERS]
-        for path in files:
-            yield from Rows(path)
-
     def question(self, row: Row, files: MediaFiles) -> ChoiceItem:
         """Ask for the best option."""
         task = row.path.stem
-        released = row.parse(_BoundRow if task in BOUND else _MvbenchRow)
+        released = row.parse(_BoundRow if task in BOUND else TaskRow)
         bound = (released.start, released.end) if isinstance(released, _BoundRow) else None
         place = f"{FOLDERS[task]}/{released.video}"
         path = files.root / locate(files.root, place, folders=("video", "videos", ""))
-        with at_row(row, field="answer"):
-            gold = gold_option(released.candidates, released.answer)
-        return ChoiceItem(
-            id=f"{task}/{row.number - 1}",
-            kind=task,
-            text=PROMPT.format(question=options_prompt(released.question, released.candidates)),
-            prefix=PREFIX,
-            truth=gold,
-            shown=MvbenchVideo(path, self.num_frames, bound),
-            figures=self.metrics,
+        return self._item(
+            row, released, kind=task, shown=MvbenchVideo(path, self.num_frames, bound)
         )
 
     def verdict(self, item: ChoiceItem, text: str) -> Verdict:

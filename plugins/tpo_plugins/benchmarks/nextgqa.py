@@ -17,7 +17,6 @@ from tpo_core.evaluation.metrics.grounded_qa import grounded_qa
 from tpo_core.evaluation.predictions import Kind
 from tpo_plugins.benchmarks.moments import (
     IOU_LEVELS,
-    NUM_FRAMES,
     TASKS,
     MomentBenchmark,
     MomentItem,
@@ -25,6 +24,7 @@ from tpo_plugins.benchmarks.moments import (
     ranked,
 )
 from tpo_plugins.benchmarks.nextgqa_rows import LETTERS, Question, question_rows
+from tpo_plugins.benchmarks.paper import NUM_FRAMES
 from tpo_plugins.datasets.rows import Row
 from tpo_plugins.datasets.templates import phrase
 

@@ -12,8 +12,8 @@ from tpo_core.evaluation.benchmark import Item, Score
 from tpo_core.evaluation.metrics.masks import BOUNDARY_TOLERANCE, frame_scores
 from tpo_core.records.rle import decode
 from tpo_plugins.benchmarks.frame_masks import pixels_of
+from tpo_plugins.benchmarks.paper import NUM_FRAMES
 from tpo_plugins.benchmarks.referring import (
-    NUM_FRAMES,
     ReferringBenchmark,
     ReferringItem,
     by_number,

@@ -23,13 +23,13 @@ from tpo_core.evaluation.metrics.qvhighlights import LENGTHS
 from tpo_core.evaluation.predictions import Kind
 from tpo_plugins.benchmarks.moments import (
     IOU_LEVELS,
-    NUM_FRAMES,
     TASKS,
     MomentBenchmark,
     MomentItem,
     first_moments,
     ranked,
 )
+from tpo_plugins.benchmarks.paper import NUM_FRAMES
 from tpo_plugins.benchmarks.submission import predicted_by_id, write_submission
 from tpo_plugins.datasets.files import split_files
 from tpo_plugins.datasets.rows import Row, Rows

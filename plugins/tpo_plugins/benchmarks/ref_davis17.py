@@ -18,9 +18,9 @@ from tpo_core.evaluation.metrics.davis import (
 )
 from tpo_plugins.benchmarks.frame_masks import pixels_of
 from tpo_plugins.benchmarks.mask_tree import as_png
+from tpo_plugins.benchmarks.paper import NUM_FRAMES
 from tpo_plugins.benchmarks.referring import (
     METRICS,
-    NUM_FRAMES,
     ReferringBenchmark,
     ReferringItem,
     by_number,

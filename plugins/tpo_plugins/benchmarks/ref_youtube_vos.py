@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from tpo_core.errors import InputError, RecordError
+from tpo_plugins.benchmarks.paper import NUM_FRAMES
 from tpo_plugins.benchmarks.per_expression import PerExpressionBenchmark
-from tpo_plugins.benchmarks.referring import NUM_FRAMES, ReferringItem
+from tpo_plugins.benchmarks.referring import ReferringItem
 from tpo_plugins.datasets import ref_youtube_vos
 from tpo_plugins.datasets.boxes import Size
 from tpo_plugins.datasets.expressions import Expression

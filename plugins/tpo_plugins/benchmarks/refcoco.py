@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from tpo_core.errors import RecordError, UnknownName
-from tpo_core.evaluation.benchmark import Benchmark, Case, Item, Published, Score
+from tpo_core.evaluation.benchmark import Case, Item, Score
 from tpo_core.evaluation.predictions import Expected
 from tpo_core.media.open import open_media
 from tpo_core.records.quarantine import BadSample
 from tpo_core.tokens import REGION
+from tpo_plugins.benchmarks.paper import PaperBenchmark
 from tpo_plugins.datasets.files import MediaFiles, data_folder
 from tpo_plugins.datasets.grouping import Group
 from tpo_plugins.datasets.refcoco import phrases
 from tpo_plugins.datasets.refcoco.phrase import Dataset, Phrase
 from tpo_plugins.datasets.rows import Row
 from tpo_plugins.datasets.templates import phrase
-from tpo_plugins.published import published_figures
 
 if TYPE_CHECKING:
     from tpo_core.inference import Answer
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 
 QUESTION: Final = "Where is {phrase} in the picture?"
 THRESHOLD: Final = 0.5
-DECODING: Final[Mapping[str, Any]] = {"do_sample": False, "num_beams": 1, "max_new_tokens": 64}
 
 
-class Refcoco(Benchmark):
+class Refcoco(PaperBenchmark):
     """Asks for the box of each phrase of RefCOCO (arXiv 1608.00272), split by split.
 
     A box is right if its IoU with the released one is 0.5 or more; one score a phrase. Boxes are
@@ -58,7 +57,6 @@ class Refcoco(Benchmark):
     metrics: tuple[str, ...] = ("val_acc@0.5", "testA_acc@0.5", "testB_acc@0.5")
     dataset: ClassVar[Dataset] = "refcoco"
     all_splits: ClassVar[tuple[str, ...]] = ("val", "testA", "testB")
-    decoding = DECODING
 
     def __init__(self, *, splits: Sequence[str] | None = None) -> None:
         self.splits = tuple(splits or self.all_splits)
@@ -66,18 +64,17 @@ class Refcoco(Benchmark):
             if split not in self.all_splits:
                 raise UnknownName("split", split, self.all_splits)
         self.metrics = tuple(f"{split}_acc@{THRESHOLD}" for split in self.splits)
-        self.protocol: Mapping[str, Any] = {
-            "dataset": self.dataset,
-            "splits": list(self.splits),
-            "question": QUESTION,
-            "phrase": "as released, blanks made single, no full stop at its end",
-            "decoding": {"task_tokens": "emitted by the model, never forced", **DECODING},
-            "box": "the first of the answer",
-            "acc": f"share of phrases whose box has IoU >= {THRESHOLD}; a tie is right, nothing is "
+        self.protocol: Mapping[str, Any] = self._pinned(
+            dataset=self.dataset,
+            splits=list(self.splits),
+            question=QUESTION,
+            phrase="as released, blanks made single, no full stop at its end",
+            box="the first of the answer",
+            acc=f"share of phrases whose box has IoU >= {THRESHOLD}; a tie is right, nothing is "
             "added to sides, boxes are fractions of the picture in float64",
-            "source": "lmms-eval, tasks/refcoco",
-            "missing_prediction": 0.0,
-        }
+            source="lmms-eval, tasks/refcoco",
+            missing_prediction=0.0,
+        )
         self._found: tuple[Path, list[Case | BadSample]] | None = None
 
     def size(self, data: Path) -> int:
@@ -111,10 +108,6 @@ class Refcoco(Benchmark):
     def expected(self, items: Sequence[Item]) -> Expected:
         """Return what a row of predictions must be: one box, xyxy normalised."""
         return Expected(fields={"box": "normalised box"})
-
-    def published(self) -> Sequence[Published]:
-        """Return the figures of the paper of Task Preference Optimization."""
-        return published_figures(self.name)
 
     def _cases(self, data: Path) -> list[Case | BadSample]:
         """Read the files at the first question for this folder; nothing of pictures is held."""

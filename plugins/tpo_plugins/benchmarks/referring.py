@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from tpo_core.errors import InputError, MediaError, RecordError
-from tpo_core.evaluation.benchmark import Benchmark, Case, Item, Published
+from tpo_core.evaluation.benchmark import Case, Item
 from tpo_core.evaluation.predictions import Expected
 from tpo_core.records.quarantine import BadSample
 from tpo_core.tokens import MASK
 from tpo_plugins.benchmarks.frame_masks import in_order, pixels_of, tracked_masks
 from tpo_plugins.benchmarks.listed_frames import open_listed
 from tpo_plugins.benchmarks.mask_tree import as_png, read_tree
+from tpo_plugins.benchmarks.paper import NUM_FRAMES, PaperBenchmark, llm_frames
 from tpo_plugins.benchmarks.submission import predicted_by_id, write_zip
 from tpo_plugins.datasets.at_row import at_row
 from tpo_plugins.datasets.boxes import Size
@@ -25,7 +26,6 @@ from tpo_plugins.datasets.grouping import Group
 from tpo_plugins.datasets.masks import Mask
 from tpo_plugins.datasets.sizes import media_size
 from tpo_plugins.datasets.templates import phrase
-from tpo_plugins.published.figures import published_figures
 
 if TYPE_CHECKING:
     from tpo_core.evaluation.result import Prediction
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 METRICS: Final = ("j&f", "j", "f")
 PROMPT: Final = "Give the mask of what this describes: {query}."
-NUM_FRAMES: Final = 16
-"""Frames of a video that the LLM looks at, as many as in the paper."""
-DECODING: Final[Mapping[str, Any]] = {"do_sample": False, "num_beams": 1, "max_new_tokens": 64}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -58,7 +55,7 @@ Truth = Callable[[Expression, Size | None], Any]
 """Finds the label of an expression of a video of the size; raises InputError if it cannot."""
 
 
-class ReferringBenchmark(Benchmark):
+class ReferringBenchmark(PaperBenchmark):
     """Asks for the masks of what expressions describe, on every frame of folders of pictures.
 
     The LLM looks at some frames, the first among them; the mask head goes through every frame.
@@ -74,7 +71,6 @@ class ReferringBenchmark(Benchmark):
     """
 
     metrics = METRICS
-    decoding = DECODING
     fps: ClassVar[float]
 
     def __init__(self, *, num_frames: int = NUM_FRAMES) -> None:
@@ -132,10 +128,6 @@ class ReferringBenchmark(Benchmark):
     def read_folder(self, folder: Path) -> Iterable[Mapping[str, Any]]:
         """Read a tree of PNGs, `<video>/<expression>/<frame>.png`; see `Benchmark.read_folder`."""
         return read_tree(folder)
-
-    def published(self) -> Sequence[Published]:
-        """Return what the paper of Task Preference Optimization gives; see the base class."""
-        return published_figures(self.name)
 
     def export(self, predictions: Sequence[Prediction], data: Path, output: Path) -> None:
         """Write a zip of PNGs in the official layout; see `Benchmark.export`.
@@ -211,18 +203,16 @@ class ReferringBenchmark(Benchmark):
 
     def _pinned(self, **more: Any) -> dict[str, Any]:
         """Return the protocol: what all such benchmarks pin, and more."""
-        return {
-            "prompt": PROMPT,
-            "query": "the expression in lower case, with single blanks, without a full stop",
-            "llm_frames": f"{self.num_frames}, the first of the video among them, the others as "
-            "the backbone chooses (uniform in time unless it says otherwise)",
-            "segmented_frames": "every listed frame, in order, by the mask head, from the task "
+        return super()._pinned(
+            prompt=PROMPT,
+            query="the expression in lower case, with single blanks, without a full stop",
+            llm_frames=llm_frames(self.num_frames),
+            segmented_frames="every listed frame, in order, by the mask head, from the task "
             "token's prompt on the first; none is interpolated",
-            "fps": self.fps,
-            "masks": "the union of all masks of the answer, at the size of the picture",
-            "decoding": {"task_tokens": "emitted by the model, never forced", **self.decoding},
+            fps=self.fps,
+            masks="the union of all masks of the answer, at the size of the picture",
             **more,
-        }
+        )
 
 
 def frames_with_masks(

@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from tpo_core.errors import InputError, MediaError, RecordError
-from tpo_core.evaluation.benchmark import Benchmark, Case, Item, Published
+from tpo_core.evaluation.benchmark import Case, Item
 from tpo_core.evaluation.predictions import Expected
 from tpo_core.media.frames_folder import frame_files
 from tpo_core.records.quarantine import BadSample
 from tpo_core.records.rle import box_around
 from tpo_core.records.schema import RegionPrompt
-from tpo_core.results import EncodedMaskTrack, MaskTrack
 from tpo_core.tokens import MASK
+from tpo_plugins.benchmarks.frame_masks import tracks_of
 from tpo_plugins.benchmarks.listed_frames import open_listed
+from tpo_plugins.benchmarks.paper import NUM_FRAMES, PaperBenchmark, llm_frames
 from tpo_plugins.datasets.at_row import at_row
 from tpo_plugins.datasets.boxes import from_xywh
 from tpo_plugins.datasets.rows import Row
 from tpo_plugins.datasets.sizes import media_size
 from tpo_plugins.datasets.tracks import read_boxes
-from tpo_plugins.published import published_figures
 
 if TYPE_CHECKING:
     from tpo_core.inference import Answer
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from tpo_core.media.types import Media
 
 QUESTION: Final = "Track the object at <region> through the video."
-NUM_FRAMES: Final = 16
-"""Frames of a video that the LLM looks at, as many as in the paper."""
-DECODING: Final[Mapping[str, Any]] = {"do_sample": False, "num_beams": 1, "max_new_tokens": 64}
 NO_BOX: Final = (0.0, 0.0, 0.0, 0.0)
 """Stands for a frame without a mask."""
 
@@ -80,7 +77,7 @@ class TrackItem(Item):
     video: TrackedVideo
 
 
-class TrackingBenchmark(Benchmark):
+class TrackingBenchmark(PaperBenchmark):
     """One-pass evaluation: the first frame's box is given, and its object followed to the end.
 
     The LLM looks at some frames, the first among them; the mask head goes through every frame.
@@ -92,7 +89,6 @@ class TrackingBenchmark(Benchmark):
         num_frames: How many frames the LLM looks at.
     """
 
-    decoding = DECODING
     origin: ClassVar[float] = 0.0
 
     def __init__(self, *, num_frames: int = NUM_FRAMES) -> None:
@@ -144,17 +140,11 @@ class TrackingBenchmark(Benchmark):
             InputError: If the mask head did not go through every frame.
         """
         assert isinstance(item, TrackItem)
-        tracks = (found for _, found in answer.results)
-        track = next((it for it in tracks if isinstance(it, MaskTrack | EncodedMaskTrack)), None)
-        if track is None:
+        frames = media.total_frames
+        tracks = tracks_of(answer, frames=frames, named=f"the {frames} frames of {item.id}")
+        if not tracks:
             return None
-        frames = track.to_json()["frames"]
-        if len(frames) != media.total_frames:
-            raise InputError(
-                f"the mask head gave masks on {len(frames)} of the {media.total_frames} frames of "
-                f"{item.id}; expected one that goes through `Media.every_frame`, as `mask` does"
-            )
-        boxes = [self._around(frames[str(number)]) for number in range(1, len(frames))]
+        boxes = [self._around(tracks[0][str(number)]) for number in range(1, frames)]
         return {"boxes": [list(item.video.first), *map(list, boxes)]}
 
     def expected(self, items: Sequence[Item]) -> Expected:
@@ -179,10 +169,6 @@ class TrackingBenchmark(Benchmark):
             )
         for name, path in sorted(found.items()):
             yield {"id": name, "boxes": read_boxes(path).tolist()}
-
-    def published(self) -> Sequence[Published]:
-        """Return the figures of the paper of Task Preference Optimization."""
-        return published_figures(self.name)
 
     def _around(self, mask: Mapping[str, Any]) -> Box:
         """Return the tight box of a mask."""
@@ -218,16 +204,14 @@ class TrackingBenchmark(Benchmark):
 
     def _pinned(self, **more: Any) -> dict[str, Any]:
         """Return the protocol: what all such benchmarks pin, and more."""
-        return {
-            "mode": "one pass: the first frame's box is given, nothing after it",
-            "question": QUESTION,
-            "llm_frames": f"{self.num_frames}, the first of the video among them, the others as "
-            "the backbone chooses (uniform in time unless it says otherwise)",
-            "tracked_frames": "every one, in order, by the mask head; none is interpolated",
-            "box": "the tight box around the mask; the given box on the first frame",
-            "decoding": {"task_tokens": "emitted by the model, never forced", **self.decoding},
+        return super()._pinned(
+            mode="one pass: the first frame's box is given, nothing after it",
+            question=QUESTION,
+            llm_frames=llm_frames(self.num_frames),
+            tracked_frames="every one, in order, by the mask head; none is interpolated",
+            box="the tight box around the mask; the given box on the first frame",
             **more,
-        }
+        )
 
 
 def _is_time(path: Path) -> bool:

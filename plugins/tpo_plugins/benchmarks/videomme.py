@@ -15,12 +15,11 @@ from tpo_core.evaluation.metrics.choice_scores import Verdict
 from tpo_core.evaluation.metrics.choices import videomme_choice
 from tpo_plugins.benchmarks.choices import (
     LEFT_OUT,
-    NUM_FRAMES,
-    SAMPLING,
     WRONG,
     ChoiceBenchmark,
     ChoiceItem,
 )
+from tpo_plugins.benchmarks.paper import FRAME_SAMPLING, NUM_FRAMES
 from tpo_plugins.benchmarks.shown import VideoFile
 from tpo_plugins.benchmarks.subtitles import middle_times, on_screen, read_subtitles
 from tpo_plugins.benchmarks.tables import table_rows
@@ -90,7 +89,7 @@ class Videomme(ChoiceBenchmark):
         self.strict, self.num_frames = strict, num_frames
         self.protocol: Mapping[str, Any] = self._pinned(
             num_frames=num_frames,
-            frame_sampling=SAMPLING,
+            frame_sampling=FRAME_SAMPLING,
             prompt=PROMPT,
             **self._subtitles(),
             answer="the first of the capitals A to D, once 'Answer:' and what else the script "
