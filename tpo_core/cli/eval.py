@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tpo_core.cli.assignments import parse_assignments
 
 if TYPE_CHECKING:
     from tpo_core.evaluation import Benchmark
@@ -26,6 +29,14 @@ def run(
             help="Score this in place of a model: JSONL or a JSON list with a row a question, a "
             "predictions.jsonl that this command wrote, or a folder as the benchmark's tools take "
             "it."
+        ),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change an option of the benchmark, such as its split or num_frames.",
         ),
     ] = None,
     limit: Annotated[
@@ -80,6 +91,8 @@ def run(
 
     Example: tpo eval tiny_world --model runs/quickstart/model --data runs/quickstart/world
 
+    Example: tpo eval nextgqa --model M --data NExT-GQA/ --set split=val --set num_frames=64
+
     Example: tpo eval tiny_world --predictions answers.jsonl --data runs/quickstart/world
     """
     _check_usage(
@@ -99,7 +112,10 @@ def run(
     with launched() as is_main:
         if not (is_main or model):
             return
-        bench = _checked(benchmark, data, strict=strict, export=export)
+        options = parse_assignments(assignments, example="num_frames=64")
+        if strict:
+            options["strict"] = True
+        bench = _checked(benchmark, options, data=data, export=export)
         if out is not None and is_main:
             check_output(out, resume=resume, overwrite=overwrite)
         with redirect_stdout(sys.stderr):
@@ -156,18 +172,20 @@ def _check_usage(
         raise typer.BadParameter("--resume and --overwrite are about the folder --out; give it too")
 
 
-def _checked(benchmark: str, data: Path, *, strict: bool, export: Path | None) -> Benchmark:
+def _checked(
+    name: str, options: Mapping[str, object], *, data: Path, export: Path | None
+) -> Benchmark:
     """Make the benchmark and find out what will not work before anything is loaded.
 
     Raises:
-        InputError: If there is no data, or the predictions cannot be exported.
+        InputError: If an option is wrong, there is no data, or the predictions cannot be exported.
     """
     from tpo_core.errors import InputError
     from tpo_core.evaluation import Benchmark, open_benchmark
     from tpo_core.evaluation.named import data_folder
     from tpo_core.files import writable_folder
 
-    bench = open_benchmark(benchmark, strict=strict)
+    bench = open_benchmark(name, **options)
     data_folder(data, bench)
     if export is not None:
         if type(bench).export is Benchmark.export:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from tpo_core.errors import InputError
+from tpo_core.cli.assignments import parse_assignments
 
 
 def run(
@@ -37,7 +37,7 @@ def run(
 
     Example: tpo train quickstart --set data.root=runs/quickstart/world --set stages.0.steps=20
     """
-    overrides = dict(parse_assignment(text) for text in assignments or [])
+    overrides = parse_assignments(assignments, example="data.root=my/data")
     from tpo_core.training import load_recipe
 
     loaded = load_recipe(recipe, overrides)
@@ -55,18 +55,3 @@ def run(
         typer.echo(
             f"{result.bad_records} records could not be read: {result.output}/quarantine.jsonl"
         )
-
-
-def parse_assignment(text: str) -> tuple[str, object]:
-    """Split `key=value`, the value read as YAML.
-
-    Raises:
-        InputError: There is no `=`, or the value is no YAML.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise InputError(f"--set {text!r}: expected KEY=VALUE, such as data.root=my/data")
-    try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {text!r}: the value is not YAML; quote it") from error

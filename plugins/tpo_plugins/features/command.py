@@ -46,12 +46,12 @@ def run(
     assert action is Action.EXTRACT, "the only action there is"
     import torch
 
-    from tpo_core.cli.train import parse_assignment
+    from tpo_core.cli.assignments import parse_assignments
     from tpo_plugins.features.extract import claim, extract, video_files
     from tpo_plugins.features.extractors import build_extractor
     from tpo_plugins.features.questions import Questions, read_questions
 
-    options = dict(parse_assignment(text) for text in assignments or [])
+    options = parse_assignments(assignments, example="stage2=weights.pt")
     paths = video_files(videos)
     questions = Questions() if records is None else read_questions(records)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -112,6 +112,11 @@ def test_a_file_is_scored_written_and_exported(sent, tmp_path, capsys):
     assert json.loads(export.read_text()) == exported
 
 
+def test_options_of_a_benchmark_are_set(sent, capsys):
+    assert sent("--set", "strict=true", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["protocol"] == {"rule": "repeat", "strict": True}
+
+
 def test_a_folder_that_holds_a_result_is_refused_or_replaced(sent, tmp_path, capsys):
     assert sent("--out", str(tmp_path / "out")) == 0
     assert sent("--out", str(tmp_path / "out")) == 1
@@ -144,6 +149,9 @@ def test_a_bad_file_of_predictions_is_one_sentence(sent, tmp_path, capsys):
     [
         (["--export", "x.json"], "benchmark tiny_world has no submission layout"),
         (["--strict"], "benchmark tiny_world has no strict variant"),
+        (["--set", "splits=val"], "tiny_world has no option 'splits'; it has split"),
+        (["--set", "split=dev"], "option split of benchmark tiny_world is 'dev': Input should be"),
+        (["--set", "split"], "--set 'split': expected KEY=VALUE, such as num_frames=64"),
     ],
 )
 def test_what_a_benchmark_has_not_is_refused_before_the_model_loads(
