@@ -38,7 +38,17 @@ def context_of(*features: Tensor, rows: list[int], step: float = 0.5) -> HeadCon
     return HeadContext(media=media, media_index=torch.tensor(rows), features=grouped)
 
 
-def proposing(head: TemporalHead, spans: Tensor, scores: Tensor, *, groups: int) -> list[Moments]:
+NOWHERE = -1e4
+
+
+def proposing(
+    head: TemporalHead,
+    spans: Tensor,
+    scores: Tensor,
+    *,
+    groups: int,
+    inside: Tensor | None = None,
+) -> list[Moments]:
     """Decode given spans `[P, 2]` on the group axis of one video of 0.5 s a group."""
     context = context_of(torch.randn(groups, 4, head.hidden_size), rows=[0])
     outputs = TemporalOutputs(
@@ -46,6 +56,7 @@ def proposing(head: TemporalHead, spans: Tensor, scores: Tensor, *, groups: int)
         spans=spans[None],
         valid=torch.ones(1, len(spans), dtype=torch.bool),
         points=spans.mean(1),
+        inside=(torch.full((groups,), NOWHERE) if inside is None else torch.logit(inside))[None],
         saliency=torch.zeros(1, groups),
         timeline=timeline_of(context.features, device=torch.device("cpu")),
     )
@@ -70,6 +81,17 @@ def test_near_copies_of_a_span_are_not_counted_as_moments() -> None:
     (moments,) = proposing(TemporalHead(8), spans, torch.tensor([0.9, 0.85, 0.8]), groups=8)
     assert moments.count == 1
     assert len(moments.spans) == 3
+
+
+def test_runs_of_groups_are_ranked_with_the_proposals() -> None:
+    inside = torch.tensor([0.0, 0.9, 0.9, 0.0, 0.0, 0.8, 0.0, 0.0])
+    (moments,) = proposing(
+        TemporalHead(8), torch.tensor([[0.0, 3.0]]), torch.tensor([0.6]), groups=8, inside=inside
+    )
+    # Of [1, 3] the expected IoU is 1.8 / 2, of [5, 6] it is 0.8 / 1.
+    assert [(span.start, span.end) for span in moments.spans[:2]] == [(0.5, 1.5), (2.5, 3.0)]
+    assert [span.score for span in moments.spans[:2]] == pytest.approx([0.9, 0.8])
+    assert moments.count == 2
 
 
 def test_at_least_one_moment_is_counted() -> None:
@@ -108,6 +130,7 @@ def test_frames_of_unlike_token_counts_share_a_batch() -> None:
     states, wide, narrow = torch.randn(2, 8), torch.randn(5, 9, 8), torch.randn(3, 4, 8)
     both = head(states, context_of(wide, narrow, rows=[0, 1]))
     alone = head(states[1:], context_of(narrow, rows=[0]))
+    torch.testing.assert_close(both.inside[1, :3], alone.inside[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(both.saliency[1, :3], alone.saliency[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(both.logits[1][both.valid[1]], alone.logits[0], atol=1e-5, rtol=1e-5)
 

@@ -9,7 +9,7 @@ from tpo_core.media.types import FrameFeatures
 from tpo_core.records.schema import Saliency, TemporalTarget
 from tpo_heads.temporal import objective
 from tpo_heads.temporal.lookup import StateLookup
-from tpo_heads.temporal.spans import diou_loss, soft_nms, span_iou
+from tpo_heads.temporal.spans import diou_loss, expected_iou, soft_nms, span_iou
 from tpo_heads.temporal.timeline import Timeline, timeline_of
 
 CPU = torch.device("cpu")
@@ -88,7 +88,9 @@ def test_saliency_labels_fall_back_to_membership() -> None:
         TemporalTarget(spans=[(0.0, 2.0)]),
     ]
     spans, real = objective.target_spans(targets, timeline)
-    labels, known = objective.saliency_labels(targets, timeline, spans, real)
+    inside = objective.membership(timeline, spans, real)
+    assert inside.tolist() == [[0.5, 1, 0, 1], [1, 0, 0, 0], [1, 0, 0, 0]]
+    labels, known = objective.saliency_labels(targets, timeline, inside)
     assert labels.tolist() == [[0.5, 1, 0, 1], [0.75, 0, 0.25, 1], [1, 0, 0, 0]]
     assert known.tolist() == [[True] * 4, [True, False, True, True], [True, True, False, False]]
 
@@ -125,6 +127,21 @@ def test_soft_nms_decays_overlapping_spans() -> None:
     assert kept.tolist() == [[[0, 2], [4, 6], [0, 2]]]
     expected = [0.9, 0.5, 0.8 * torch.exp(torch.tensor(-2.0)).item()]
     assert scores[0].tolist() == pytest.approx(expected)
+
+
+def test_expected_iou_of_runs() -> None:
+    inside = torch.tensor([[0.5, 0.8, 0.9], [1.0, 1.0, 0.0]])
+    found = expected_iou(inside)
+    assert found.shape == (2, 3, 3)
+    # [0, 1]: holds 0.5; the moment goes on for 0.8 + 0.8 * 0.9 groups.
+    # [1, 2]: holds 0.8; it goes on for 0.5 before and 0.9 after. [1, 3]: holds 1.7, 0.5 before.
+    rows = [[0.5 / 2.52, 1.3 / 2.9, 2.2 / 3], [0, 0.8 / 2.4, 1.7 / 2.5], [0, 0, 0.9 / 2.2]]
+    assert found[0].flatten().tolist() == pytest.approx([x for row in rows for x in row])
+    assert found[1].tolist() == [
+        [0.5, 1, pytest.approx(2 / 3)],
+        [0, 0.5, pytest.approx(1 / 3)],
+        [0, 0, 0],
+    ]
 
 
 def test_lookup_tells_presence_and_movement() -> None:

@@ -22,7 +22,7 @@ from tpo_core.tokens import TEMPORAL
 from tpo_heads.temporal import objective
 from tpo_heads.temporal.lookup import StateLookup, fourier
 from tpo_heads.temporal.pyramid import MaskedConv, Pyramid
-from tpo_heads.temporal.spans import soft_nms
+from tpo_heads.temporal.spans import expected_iou, soft_nms
 from tpo_heads.temporal.targets import skip_reason
 from tpo_heads.temporal.timeline import Timeline, pad_tokens, timeline_of
 
@@ -39,6 +39,7 @@ class TemporalOutputs:
         spans: `[N, P, 2]` on the group axis, start < end, not clamped.
         valid: `[N, P]` bool, False at padding.
         points: `[P]` centres on the group axis.
+        inside: `[N, T]` logits, whether a group lies in the moment.
         saliency: `[N, T]` logits.
         timeline: Turns groups into seconds.
     """
@@ -47,6 +48,7 @@ class TemporalOutputs:
     spans: Tensor
     valid: Tensor
     points: Tensor
+    inside: Tensor
     saliency: Tensor
     timeline: Timeline
 
@@ -54,14 +56,15 @@ class TemporalOutputs:
 class TemporalHead(TaskHead):
     """Finds the moments a `<temporal>` stands for.
 
-    The state looks for what it asks about in each frame's tokens (`StateLookup`); a temporal
-    pyramid steered by the state then proposes a span at every point of every level, scored by its
-    expected IoU. Videos of any length share a batch.
+    The state looks for what it asks about in each frame's tokens (`StateLookup`). A temporal
+    pyramid steered by the state then tells of each group of frames whether it lies in the moment,
+    and proposes a span at every point of every level. Runs of groups and proposals are ranked
+    together, each by the IoU to be expected of it. Videos of any length share a batch.
 
     Losses, each a mean over slots: `label`, quality focal loss over points, per positive point;
     `overlap`, 1 - DIoU of the positives' spans; `boundary`, smooth L1 of their ends relative to
-    the moment's length; `saliency`, cross-entropy and margin ranking over frames (in-moment
-    membership where no saliency is given).
+    the moment's length; `inside`, cross-entropy of the groups' membership; `saliency`,
+    cross-entropy and margin ranking over frames (membership where no saliency is given).
 
     Args:
         hidden_size: D, width of the backbone's hidden states and frame features.
@@ -123,13 +126,14 @@ class TemporalHead(TaskHead):
         self.span_conv = MaskedConv(width)
         self.span = nn.Linear(width, 2)
         self.level_scale = nn.Parameter(torch.zeros(levels))
+        self.inside = nn.Linear(width, 1)
         self.salient = nn.Linear(width, 1)
         nn.init.constant_(self.label.bias, -math.log(9))  # expected quality 0.1, as focal losses do
 
     @property
     def loss_weights(self) -> Mapping[str, float]:
-        """Weights of `label`, `overlap`, `boundary` and `saliency`."""
-        return {"label": 1.0, "overlap": 1.0, "boundary": 0.5, "saliency": 0.5}
+        """Weights of `label`, `overlap`, `boundary`, `inside` and `saliency`."""
+        return {"label": 1.0, "overlap": 1.0, "boundary": 0.5, "inside": 1.0, "saliency": 0.5}
 
     def forward(self, states: Tensor, context: HeadContext) -> TemporalOutputs:
         """Propose spans for N slots.
@@ -170,35 +174,36 @@ class TemporalHead(TaskHead):
             spans=torch.cat(spans, 1),
             valid=torch.cat([mask for _, mask in levels], 1),
             points=torch.cat(centres),
+            inside=self.inside(levels[0][0]).squeeze(-1).float(),
             saliency=self.salient(levels[0][0]).squeeze(-1).float(),
             timeline=timeline,
         )
 
     def loss(self, outputs: TemporalOutputs, targets: Sequence[TemporalTarget]) -> LossTerms:
-        """Sum the four terms over N slots; see the class."""
+        """Sum the five terms over N slots; see the class."""
         spans, real = objective.target_spans(targets, outputs.timeline)
         positive, target = objective.assign(outputs.points, outputs.valid, spans, real)
         label, overlap, boundary = objective.label_and_span_loss(
             outputs.logits, outputs.spans, positive, target, outputs.valid
         )
-        labels, known = objective.saliency_labels(targets, outputs.timeline, spans, real)
+        members = objective.membership(outputs.timeline, spans, real)
+        inside = objective.inside_loss(outputs.inside, members, outputs.timeline.valid)
+        labels, known = objective.saliency_labels(targets, outputs.timeline, members)
         saliency = objective.saliency_loss(outputs.saliency, labels, known, margin=_MARGIN)
         count = float(len(targets))
         return {
             "label": (label.sum(), count),
             "overlap": (overlap.sum(), count),
             "boundary": (boundary.sum(), count),
+            "inside": (inside.sum(), count),
             "saliency": (saliency.sum(), count),
         }
 
     def decode(self, outputs: TemporalOutputs, context: HeadContext) -> list[Result]:
         """Return ranked spans in seconds, clamped to the video, and saliency at the frames."""
-        scores = outputs.logits.detach().sigmoid() * outputs.valid
-        groups = outputs.timeline.lengths[:, None, None]
-        inside = torch.minimum(outputs.spans.detach().clamp(min=0), groups)
-        kept, ranked = soft_nms(
-            inside, scores, keep=min(self.keep, scores.shape[1]), sigma=self.sigma
-        )
+        spans, scores = self._candidates(outputs)
+        keep = min(self.keep, scores.shape[1])
+        kept, ranked = soft_nms(spans, scores, keep=keep, sigma=self.sigma)
         seconds = outputs.timeline.to_seconds(kept.flatten(1)).view_as(kept)
         saliency = outputs.saliency.detach().sigmoid()
         return [
@@ -212,6 +217,19 @@ class TemporalHead(TaskHead):
                 strict=True,
             )
         ]
+
+    @torch.no_grad()
+    def _candidates(self, outputs: TemporalOutputs) -> tuple[Tensor, Tensor]:
+        """Return `[N, P + T^2, 2]` spans of points and runs on the group axis, and their scores."""
+        proposed = outputs.spans.clamp(min=0)
+        proposed = torch.minimum(proposed, outputs.timeline.lengths[:, None, None])
+        quality = outputs.logits.sigmoid() * outputs.valid
+        valid = outputs.timeline.valid
+        likely = expected_iou(outputs.inside.sigmoid() * valid) * valid[:, None]
+        steps = torch.arange(likely.shape[1], device=likely.device)
+        runs = torch.cartesian_prod(steps, steps + 1).to(proposed.dtype)
+        spans = torch.cat([proposed, runs.expand(len(proposed), -1, -1)], 1)
+        return spans, torch.cat([quality, likely.flatten(1)], 1)
 
     def _moments(
         self,

@@ -1,4 +1,4 @@
-"""What the temporal head is trained on: point labels, span offsets and saliency.
+"""What the temporal head is trained on: point labels, span offsets, membership and saliency.
 
 Shapes: N slots, P points of all levels, S spans of the target with most, T groups. Spans are on the
 group axis, see `timeline`.
@@ -85,20 +85,34 @@ def label_and_span_loss(
     return label, overlap, (off * positive).sum(1) / count
 
 
+def membership(timeline: Timeline, spans: Tensor, real: Tensor) -> Tensor:
+    """Return `[N, T]` in [0, 1], how much of each group one of the slot's spans covers."""
+    steps = torch.arange(timeline.times.shape[1], device=spans.device)
+    lower, upper = spans[..., 0, None], spans[..., 1, None]
+    covered = (torch.minimum(upper, steps + 1) - torch.maximum(lower, steps)).clamp(0, 1)
+    return (covered * real[..., None]).amax(1)
+
+
+def inside_loss(logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
+    """Return `[N]` cross-entropy of the groups' membership, a mean over groups.
+
+    Args:
+        logits: `[N, T]`.
+        labels: `[N, T]`, see `membership`.
+        valid: `[N, T]` bool.
+    """
+    each = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    return (each * valid).sum(1) / valid.sum(1)
+
+
 def saliency_labels(
-    targets: Sequence[TemporalTarget], timeline: Timeline, spans: Tensor, real: Tensor
+    targets: Sequence[TemporalTarget], timeline: Timeline, inside: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return `[N, T]` saliency in [0, 1] and `[N, T]` bool, where it is known.
 
     A group's label is the mean of the scores given inside it; groups without a score are unknown.
-    A target without saliency is labelled by how much of each group its spans cover.
+    A target without saliency is labelled by `inside`, see `membership`.
     """
-    device = timeline.edges.device
-    steps = torch.arange(timeline.times.shape[1], device=device)
-    lower, upper = spans[..., 0, None], spans[..., 1, None]
-    covered = (torch.minimum(upper, steps + 1) - torch.maximum(lower, steps)).clamp(0, 1)
-    membership = (covered * real[..., None]).amax(1)
-
     given = [target.saliency for target in targets]
     most = max(1, *(len(item.times) if item else 0 for item in given))
     table = torch.zeros(3, len(targets), most)
@@ -107,13 +121,13 @@ def saliency_labels(
             table[0, row, : len(item.times)] = torch.tensor(item.times)
             table[1, row, : len(item.times)] = torch.tensor(item.scores)
             table[2, row, : len(item.times)] = 1
-    seconds, scores, weight = table.to(device)
+    seconds, scores, weight = table.to(inside.device)
     group = torch.minimum(timeline.to_groups(seconds).long(), (timeline.lengths - 1)[:, None])
-    empty = torch.zeros_like(membership)
+    empty = torch.zeros_like(inside)
     total = empty.scatter_add(1, group, scores * weight)
     count = empty.scatter_add(1, group, weight)
     has = (count.sum(1, keepdim=True) > 0) & timeline.valid
-    labels = torch.where(has, total / count.clamp(min=1), membership)
+    labels = torch.where(has, total / count.clamp(min=1), inside)
     return labels, torch.where(has, count > 0, timeline.valid)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -18,6 +19,38 @@ def diou_loss(a: Tensor, b: Tensor) -> Tensor:
     hull = torch.maximum(a[..., 1], b[..., 1]) - torch.minimum(a[..., 0], b[..., 0])
     apart = (a.sum(-1) - b.sum(-1)) / 2
     return 1 - span_iou(a, b) + (apart / hull.clamp(min=1e-6)) ** 2
+
+
+def expected_iou(inside: Tensor) -> Tensor:
+    """Estimate the IoU of every span of whole groups with the moment it belongs to.
+
+    Where each group lies in the moment with a probability of its own, a span holds on average the
+    sum of the probabilities in it, and the moment goes on beyond either end for as long as no group
+    is missed: p1 + p1 p2 + p1 p2 p3 + ... groups. The estimate is the mean overlap over the mean
+    union. It groups frames as temporal actionness grouping does (Zhao et al., ICCV 2017), without
+    its thresholds.
+
+    Args:
+        inside: `[N, T]` in [0, 1], 0 at padding.
+
+    Returns:
+        `[N, T, T]` in [0, 1]: entry (a, b) is of the span [a, b + 1]; 0 where b < a.
+    """
+    before, after = _goes_on(inside), _goes_on(inside.flip(1)).flip(1)
+    total = F.pad(inside.cumsum(1), (1, 0))
+    held = total[:, None, 1:] - total[:, :-1, None]
+    steps = torch.arange(inside.shape[1], device=inside.device)
+    length = (steps + 1)[None, :] - steps[:, None]
+    union = length + before[:, :, None] + after[:, None, :]
+    return torch.where(length > 0, held / union, 0.0).clamp(0, 1)
+
+
+def _goes_on(inside: Tensor) -> Tensor:
+    """Return `[N, T]`, how many groups on average an unbroken run has just before each group."""
+    runs = [torch.zeros_like(inside[:, 0])]
+    for group in inside.unbind(1)[:-1]:
+        runs.append(group * (1 + runs[-1]))
+    return torch.stack(runs, 1)
 
 
 def soft_nms(spans: Tensor, scores: Tensor, *, keep: int, sigma: float) -> tuple[Tensor, Tensor]:

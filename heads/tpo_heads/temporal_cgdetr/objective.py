@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tpo_core.records.schema import TemporalTarget
-from tpo_heads.temporal.objective import saliency_labels, target_spans
+from tpo_heads.temporal.objective import membership, saliency_labels, target_spans
 from tpo_heads.temporal.timeline import Timeline
 from tpo_heads.temporal_cgdetr import losses
 from tpo_heads.temporal_cgdetr.criterion import SetTargets
@@ -44,7 +44,7 @@ def set_targets(targets: Sequence[TemporalTarget], timeline: Timeline) -> SetTar
     # What lies past the last clip is trained as that clip, see `Timeline.to_groups`.
     start = torch.where(start >= timeline.lengths[:, None], end - 1, start).clamp(min=0)
     inside = _members(start, end, real, clips=timeline.times.shape[1]) & timeline.valid
-    scores, known = saliency_labels(targets, timeline, spans, real)
+    scores, known = saliency_labels(targets, timeline, membership(timeline, spans, real))
     given = torch.tensor([target.saliency is not None for target in targets])
     graded = given.to(known.device)[:, None] & known
     ranks = torch.where(graded, (_HIGHEST_RANK * scores).round(), inside.float())
