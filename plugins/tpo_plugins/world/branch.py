@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tpo_plugins.world.scene import Scene
 
+_T = TypeVar("_T")
 Ask = Callable[[], "Branch | None"]
 
 
@@ -60,7 +61,7 @@ def eligible(scene: Scene) -> list[int]:
     ]
 
 
-def pick(rng: np.random.Generator, choices: Iterable[str]) -> str:
+def pick(rng: np.random.Generator, choices: Iterable[_T]) -> _T:
     """One of some templates, each as likely."""
     options = tuple(choices)
     return options[int(rng.integers(len(options)))]

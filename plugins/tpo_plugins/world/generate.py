@@ -25,13 +25,13 @@ from tpo_plugins.world.render import render
 from tpo_plugins.world.sampling import sample_scene
 from tpo_plugins.world.scene import Rendering, Scene
 
-WORLD_VERSION: Final = 5
+WORLD_VERSION: Final = 6
 """Raised whenever the same seed would give another world."""
 DEFAULT_SIZES: Final[dict[str, int]] = {"train": 400, "val": 40, "test": 80}
 _QUESTIONS_SALT = 7
 # Reading a video costs far more than one more question about it, so training asks many.
 _QUESTIONS: Final[dict[str, dict[str, int]]] = {
-    "train": {"region": 16, "temporal": 6, "mask": 4, "chat": 8},
+    "train": {"region": 16, "temporal": 12, "mask": 4, "chat": 8},
     "val": {"region": 3, "temporal": 2, "mask": 2, "chat": 2},
     "test": {"region": 3, "temporal": 2, "mask": 2, "chat": 2},
 }

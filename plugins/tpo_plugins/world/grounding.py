@@ -19,27 +19,52 @@ VISIBLE = 0.3
 """An object counts as visible in a frame from this visible fraction on."""
 _TRACKABLE = 0.75
 _SHORTEST_RUN = 2
-# Training asks more often for what is hard: an object by its relation, and two objects at once.
+# Training asks more often for what is hard: an object by its relation, and two objects at once; and
+# again in other words for a moment, of which a video has few.
 _RELATIONS: Final[dict[Split, float]] = {"train": 0.3, "val": 0.1, "test": 0.1}
-_PAIRS: Final[dict[Split, float]] = {"train": 0.5, "val": 0.1, "test": 0.1}
+_PAIRS: Final[dict[Split, tuple[int, float]]] = {
+    "train": (3, 0.8),
+    "val": (1, 0.1),
+    "test": (1, 0.1),
+}
+"""How often at most two objects are asked for at once, and the chance of each time."""
+_PHRASINGS: Final[dict[Split, int]] = {"train": 4, "val": 1, "test": 1}
+"""How often at most the same moment is asked for."""
 
-_REGION_ASKS = ("Where is {x}?", "Locate {x}.", "Find {x} in the picture.")
-_REGION_ANSWERS = ("It is at <region>.", "Here it is: <region>.", "<region>")
-_PAIR_ASKS = ("Where are {x} and {y}?", "Locate {x} and {y}.")
-_PAIR_ANSWERS = ("They are at <region> and <region>.", "<region> and <region>")
-_MOMENT_ASKS = {
-    "appear": ("When does {x} appear?", "When is {x} visible?", "At what time can {x} be seen?"),
-    "move": ("When does {x} move?", "During which time is {x} moving?"),
-    "coloured": ("When is {x} {colour}?", "During which time is {x} {colour}?"),
+# Each way to ask has its own way to answer: a choice between answers could not be learnt.
+_REGION = (
+    ("Where is {x}?", "It is at <region>."),
+    ("Locate {x}.", "Here it is: <region>."),
+    ("Find {x} in the picture.", "<region>"),
+)
+_PAIR = (
+    ("Where are {x} and {y}?", "They are at <region> and <region>."),
+    ("Locate {x} and {y}.", "<region> and <region>"),
+)
+_MOMENT = {
+    "appear": (
+        ("When does {x} appear?", "It appears at <temporal>."),
+        ("When is {x} visible?", "It is visible at <temporal>."),
+        ("At what time can {x} be seen?", "<temporal>"),
+    ),
+    "move": (
+        ("When does {x} move?", "It moves at <temporal>."),
+        ("During which time is {x} moving?", "<temporal>"),
+    ),
+    "coloured": (
+        ("When is {x} {colour}?", "It is {colour} at <temporal>."),
+        ("During which time is {x} {colour}?", "<temporal>"),
+    ),
 }
-_MOMENT_ANSWERS = {
-    "appear": ("It appears at <temporal>.", "It is visible at <temporal>.", "<temporal>"),
-    "move": ("It moves at <temporal>.", "<temporal>"),
-    "coloured": ("It is {colour} at <temporal>.", "<temporal>"),
-}
-_SEGMENT_ASKS = ("Segment {x}.", "Show the mask of {x}.", "Which pixels belong to {x}?")
-_TRACK_ASKS = ("Track the object at <region>.", "Follow what is at <region> through the video.")
-_MASK_ANSWERS = ("<mask>", "Here it is: <mask>.")
+_SEGMENT = (
+    ("Segment {x}.", "<mask>"),
+    ("Show the mask of {x}.", "Here it is: <mask>."),
+    ("Which pixels belong to {x}?", "<mask>"),
+)
+_TRACK = (
+    ("Track the object at <region>.", "<mask>"),
+    ("Follow what is at <region> through the video.", "Here it is: <mask>."),
+)
 
 
 def encode_mask(mask: NDArray[np.bool_]) -> dict[str, Any]:
@@ -71,9 +96,11 @@ def region_branches(
     """
     places = [p for p in eligible(scene) if rendering.visibility[0, p] >= _TRACKABLE]
     asks: list[Ask] = []
-    if len(places) > 1 and rng.random() < _PAIRS[scene.split]:
-        two = rng.permutation(places)[:2]
-        asks.append(partial(_region_pair, scene, rendering, rng, int(two[0]), int(two[1])))
+    times, chance = _PAIRS[scene.split]
+    for _ in range(times if len(places) > 1 else 0):
+        if rng.random() < chance:
+            two = rng.permutation(places)[:2]
+            asks.append(partial(_region_pair, scene, rendering, rng, int(two[0]), int(two[1])))
     for _ in range(count):
         asks += [partial(_region, scene, rendering, rng, int(p)) for p in rng.permutation(places)]
     return pick_branches(asks, count=count)
@@ -91,10 +118,11 @@ def _region(
     name = name or refer(scene, place, rng)
     if name is None:
         return None
+    question, answer = pick(rng, _REGION)
     return Branch(
         kind=f"region_{kind}",
-        question=pick(rng, _REGION_ASKS).format(x=name),
-        answer=pick(rng, _REGION_ANSWERS),
+        question=question.format(x=name),
+        answer=answer,
         targets=({"task": "region", "box": _box(rendering, place)},),
         about=(place,),
     )
@@ -106,10 +134,11 @@ def _region_pair(
     names = (refer(scene, place, rng), refer(scene, other, rng))
     if None in names:
         return None
+    question, answer = pick(rng, _PAIR)
     return Branch(
         kind="region_pair",
-        question=pick(rng, _PAIR_ASKS).format(x=names[0], y=names[1]),
-        answer=pick(rng, _PAIR_ANSWERS),
+        question=question.format(x=names[0], y=names[1]),
+        answer=answer,
         targets=tuple({"task": "region", "box": _box(rendering, p)} for p in (place, other)),
         about=(place, other),
     )
@@ -129,6 +158,16 @@ def temporal_branches(
     Returns:
         The branches. Saliency is the visible fraction in the frames of the moment, 0 outside.
     """
+    asks: list[Ask] = []
+    for _ in range(_PHRASINGS[scene.split]):
+        asks += race(_moments(scene, rendering, rng), rng)
+    return pick_branches(asks, count=count)
+
+
+def _moments(
+    scene: Scene, rendering: Rendering, rng: np.random.Generator
+) -> list[tuple[float, Ask]]:
+    """What may be asked about an object's times, with weights for `race`."""
     candidates: list[tuple[float, Ask]] = []
     for place in eligible(scene):
         item = scene.objects[place]
@@ -145,7 +184,7 @@ def temporal_branches(
             flags = visible & np.asarray([colour == word for colour in item.colours])
             ask = partial(_moment, scene, rendering, rng, place, "coloured", flags, word)
             candidates.append((3.0, ask))
-    return pick_branches(race(candidates, rng), count=count)
+    return candidates
 
 
 def _moment(
@@ -169,10 +208,11 @@ def _moment(
             "scores": [round(float(score), 3) for score in scores],
         },
     }
+    question, answer = pick(rng, _MOMENT[kind])
     return Branch(
         kind=kind,
-        question=pick(rng, _MOMENT_ASKS[kind]).format(x=name, colour=colour),
-        answer=pick(rng, _MOMENT_ANSWERS[kind]).format(colour=colour),
+        question=question.format(x=name, colour=colour),
+        answer=answer.format(colour=colour),
         targets=(target,),
         about=(place,),
     )
@@ -224,20 +264,22 @@ def _segment(
     name = refer(scene, place, rng)
     if name is None:
         return None
+    question, answer = pick(rng, _SEGMENT)
     return Branch(
         kind="segment",
-        question=pick(rng, _SEGMENT_ASKS).format(x=name),
-        answer=pick(rng, _MASK_ANSWERS),
+        question=question.format(x=name),
+        answer=answer,
         targets=(_mask_target(rendering, place),),
         about=(place,),
     )
 
 
 def _track(scene: Scene, rendering: Rendering, rng: np.random.Generator, place: int) -> Branch:
+    question, answer = pick(rng, _TRACK)
     return Branch(
         kind="track",
-        question=pick(rng, _TRACK_ASKS),
-        answer=pick(rng, _MASK_ANSWERS),
+        question=question,
+        answer=answer,
         prompts=({"task": "region", "box": _box(rendering, place)},),
         targets=(_mask_target(rendering, place),),
         about=(place,),

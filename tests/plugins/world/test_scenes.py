@@ -104,6 +104,16 @@ def test_markers_match_targets_and_prompts(samples: list[Sample]) -> None:
             assert MARKER.findall(branch.question) == [p["task"] for p in branch.prompts]
 
 
+def test_the_way_to_ask_settles_the_way_to_answer(samples: list[Sample]) -> None:
+    colours = re.compile("|".join(COLOURS))
+    answers: dict[tuple[str, ...], set[str]] = {}
+    for branch in (b for s in samples for b in s.branches if b.targets):
+        asks = (branch.kind, *branch.question.split()[:2])
+        answers.setdefault(asks, set()).add(colours.sub("red", branch.answer))
+    assert len(answers) > 15
+    assert {asks: told for asks, told in answers.items() if len(told) > 1} == {}
+
+
 def test_region_targets_are_the_boxes_of_the_stencils(samples: list[Sample]) -> None:
     for sample in (s for s in samples if s.scene.media == "image"):
         for branch in (b for b in sample.branches if b.kind.startswith("region")):
