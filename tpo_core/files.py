@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from tpo_core.errors import InputError
+
+_HELD: Final[set[Path]] = set()
 
 
 @contextmanager
@@ -49,6 +53,46 @@ def writable_folder(folder: str | Path) -> Path:
     except OSError as error:
         raise cannot_write(folder, error) from error
     return folder
+
+
+@contextmanager
+def held(folder: str | Path) -> Generator[None]:
+    """Keep other processes of this machine out of a folder while the block runs.
+
+    The process that holds a folder may hold it again. However it ends, the system lets go. A folder
+    that cannot be made or locked is not kept: what is written to it will say why it cannot be.
+
+    Args:
+        folder: The folder; made if missing.
+
+    Raises:
+        InputError: If another process holds it.
+    """
+    folder = Path(folder).absolute()
+    if folder in _HELD:
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError(
+            f"another process is writing to {folder}; wait until it ends, or give another folder"
+        ) from None
+    except OSError:  # the file system has no locks
+        pass
+    _HELD.add(folder)
+    try:
+        yield
+    finally:
+        _HELD.discard(folder)
+        os.close(handle)
 
 
 def cannot_write(folder: Path, error: OSError) -> InputError:

@@ -22,7 +22,7 @@ from tpo_core.evaluation.result import (
     read_json,
     read_predictions,
 )
-from tpo_core.files import cannot_write, replace_file, writable_folder
+from tpo_core.files import cannot_write, held, replace_file, writable_folder
 
 RUN_FILE: Final = "run.json"
 _SHARDS: Final = "predictions*.jsonl"
@@ -146,9 +146,11 @@ def check_output(folder: str | Path, *, resume: bool, overwrite: bool) -> None:
         overwrite: Whether a run that it holds is replaced.
 
     Raises:
-        InputError: If it cannot be written, or holds a run and neither was asked for.
+        InputError: If it cannot be written, another process is writing to it, or it holds a run and
+            neither was asked for.
     """
-    folder = writable_folder(folder)
+    with held(folder):
+        folder = writable_folder(folder)
     if resume or overwrite:
         return
     for name, state in (

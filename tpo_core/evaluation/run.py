@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import ChainMap
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from tpo_core.evaluation.processes import Processes, joined
 from tpo_core.evaluation.progress import Progress, progress_bar
 from tpo_core.evaluation.result import EvaluationResult, Prediction
 from tpo_core.evaluation.work import Work
+from tpo_core.files import held
 
 if TYPE_CHECKING:
     from tpo_core.model import TpoModel
@@ -71,7 +73,8 @@ def evaluate(
         UnknownName: The benchmark is not registered.
         PluginError: The benchmark is broken.
         InputError: The data folder is missing or holds no record that can be used, an option
-            cannot be used, or `output` cannot be written or holds another run.
+            cannot be used, or `output` cannot be written, holds another run, or is being written
+            by another process.
         TpoError: Another process that shared the work has ended.
     """
     for name, value in (("limit", limit), ("batch_size", batch_size)):
@@ -84,11 +87,11 @@ def evaluate(
     bench = open_benchmark(benchmark) if isinstance(benchmark, str) else benchmark
     folder = data_folder(data, bench)
     started = time.perf_counter()
-    with joined() as processes:
+    with joined() as processes, ExitStack() as stack:
         run = described_run(bench, model=described_model(model), data=folder, limit=limit)
         journal = None if output is None else Journal(output, run)
         earlier: dict[str, Prediction] = {}
-        claim = partial(_claim, journal, earlier, resume=resume, overwrite=overwrite)
+        claim = partial(_claim, journal, earlier, stack, resume=resume, overwrite=overwrite)
         answered = processes.from_main(claim)
         if journal is not None and answered is None:
             return _to_all(processes, partial(EvaluationResult.read, journal.folder))
@@ -107,10 +110,18 @@ def evaluate(
 
 
 def _claim(
-    journal: Journal | None, earlier: dict[str, Prediction], *, resume: bool, overwrite: bool
+    journal: Journal | None,
+    earlier: dict[str, Prediction],
+    stack: ExitStack,
+    *,
+    resume: bool,
+    overwrite: bool,
 ) -> set[str] | None:
     """Take the folder; return which questions are answered, or None if all is finished."""
-    found = journal.open(resume=resume, overwrite=overwrite) if journal is not None else {}
+    found: dict[str, Prediction] | None = {}
+    if journal is not None:
+        stack.enter_context(held(journal.folder))
+        found = journal.open(resume=resume, overwrite=overwrite)
     if found is None:
         return None
     earlier.update(found)

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from transformers import TrainingArguments, set_seed
 
 from tpo_core.build import attach
 from tpo_core.errors import CheckpointError, InputError
-from tpo_core.files import writable_folder
+from tpo_core.files import held, writable_folder
 from tpo_core.model import TpoModel
 from tpo_core.records.quarantine import Quarantine
 from tpo_core.training.data import StageData
@@ -74,7 +75,8 @@ def train(
         The trained model and where everything lies.
 
     Raises:
-        InputError: The recipe or its data cannot be used, or `output` holds another run.
+        InputError: The recipe or its data cannot be used, or `output` holds another run, or one
+            that another process is writing.
         CheckpointError: Something cannot be written or read back.
     """
     if not isinstance(recipe, Recipe):
@@ -84,10 +86,25 @@ def train(
     output = Path(output or Path("runs") / recipe.name)
     # Joins the process group of torchrun, if there is one, before anything is written.
     ranks = PartialState(cpu=not torch.cuda.is_available())
-    with ranks.main_process_first():
-        if ranks.is_main_process:
-            _check_folder(output, recipe, resume=resume, overwrite=overwrite)
-    show = progress or Silent()
+    with ExitStack() as stack:
+        with ranks.main_process_first():
+            if ranks.is_main_process:
+                stack.enter_context(held(output))
+                _check_folder(output, recipe, resume=resume, overwrite=overwrite)
+        show = progress or Silent()
+        return _train(recipe, model, output, ranks, show, resume=resume, overwrite=overwrite)
+
+
+def _train(
+    recipe: Recipe,
+    model: TpoModel | None,
+    output: Path,
+    ranks: PartialState,
+    show: Progress,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> TrainResult:
     set_seed(recipe.seed)
     if model is None:
         lora = recipe.lora.settings() if recipe.lora else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tpo_core.files import held
 from tpo_plugins.quickstart.plan import RECIPE, Plan
 from tpo_plugins.quickstart.show import Show
 from tpo_plugins.quickstart.state import State, open_state, write_json
@@ -87,25 +88,29 @@ def quickstart(
         What `metrics.json` holds.
 
     Raises:
-        InputError: An argument is wrong, or the folder holds other things or cannot be written.
+        InputError: An argument is wrong, or the folder holds other things, cannot be written, or is
+            being written by another process.
         CheckpointError: A model or checkpoint cannot be written.
     """
     started = time.perf_counter()
     plan = Plan.make(budget=budget, seed=seed)
-    state = open_state(Path(output), plan, resume=resume)
-    job = Job(state=state, show=show or Show.silent())
-    job.show.begin(plan, [(name, title) for name, (title, _) in PHASES.items()], started=started)
-    for name, (_, work) in PHASES.items():
-        if name in state.seconds:
-            job.show.skip(name)
-            continue
-        job.show.phase(name)
-        since = time.perf_counter()
-        work(job)
-        state.finish(name, seconds=time.perf_counter() - since, peak_rss_mb=peak_rss_mb())
-    metrics = write_metrics(job)
-    job.show.end(metrics, BARS)
-    return metrics
+    with held(Path(output)):
+        state = open_state(Path(output), plan, resume=resume)
+        job = Job(state=state, show=show or Show.silent())
+        job.show.begin(
+            plan, [(name, title) for name, (title, _) in PHASES.items()], started=started
+        )
+        for name, (_, work) in PHASES.items():
+            if name in state.seconds:
+                job.show.skip(name)
+                continue
+            job.show.phase(name)
+            since = time.perf_counter()
+            work(job)
+            state.finish(name, seconds=time.perf_counter() - since, peak_rss_mb=peak_rss_mb())
+        metrics = write_metrics(job)
+        job.show.end(metrics, BARS)
+        return metrics
 
 
 def write_world(job: Job) -> None:
