@@ -131,6 +131,16 @@ RECIPE: Final[tuple[Step, ...]] = (
         painted=0.3,
         start=4_500_000,
     ),
+    ChatSettings(
+        steps=2400,
+        rows={"glimpse": 8, "image": 5, "video": 4},
+        mixture={"glimpse": 0.04, "image": 0.4, "video": 0.56},
+        questions=14,
+        learning_rate=6e-4,
+        caption_weight=0.3,
+        painted=0.3,
+        start=5_500_000,
+    ),
 )
 """The steps the shipped weights were made with, in order."""
 
