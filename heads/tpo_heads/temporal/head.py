@@ -187,7 +187,7 @@ class TemporalHead(TaskHead):
             outputs.logits, outputs.spans, positive, target, outputs.valid
         )
         members = objective.membership(outputs.timeline, spans, real)
-        inside = objective.inside_loss(outputs.inside, members, outputs.timeline.valid)
+        inside = objective.mean_entropy(outputs.inside, members, outputs.timeline.valid)
         labels, known = objective.saliency_labels(targets, outputs.timeline, members)
         saliency = objective.saliency_loss(outputs.saliency, labels, known, margin=_MARGIN)
         count = float(len(targets))

@@ -93,16 +93,16 @@ def membership(timeline: Timeline, spans: Tensor, real: Tensor) -> Tensor:
     return (covered * real[..., None]).amax(1)
 
 
-def inside_loss(logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
-    """Return `[N]` cross-entropy of the groups' membership, a mean over groups.
+def mean_entropy(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+    """Return `[N]` cross-entropy, a mean over the groups whose label is known.
 
     Args:
         logits: `[N, T]`.
-        labels: `[N, T]`, see `membership`.
-        valid: `[N, T]` bool.
+        labels: `[N, T]` in [0, 1].
+        known: `[N, T]` bool.
     """
     each = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    return (each * valid).sum(1) / valid.sum(1)
+    return (each * known).sum(1) / known.sum(1).clamp(min=1)
 
 
 def saliency_labels(
@@ -140,9 +140,7 @@ def saliency_loss(scores: Tensor, labels: Tensor, known: Tensor, *, margin: floa
         known: `[N, T]` bool.
         margin: By how much a more salient group must lead, times the difference of the labels.
     """
-    each = F.binary_cross_entropy_with_logits(scores, labels, reduction="none")
-    entropy = (each * known).sum(1) / known.sum(1).clamp(min=1)
     lead = labels[:, :, None] - labels[:, None, :]
     pairs = (lead > 0) & known[:, :, None] & known[:, None, :]
     hinge = (margin * lead - (scores[:, :, None] - scores[:, None, :])).clamp(0) * pairs
-    return entropy + hinge.sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)
+    return mean_entropy(scores, labels, known) + hinge.sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)
