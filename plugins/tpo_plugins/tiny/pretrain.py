@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +42,17 @@ _SENTENCES_FROM = 400
 
 
 Step = VisionSettings | AlignmentSettings | ChatSettings
+
+_LATE_CHAT: Final = ChatSettings(
+    steps=3300,
+    rows={"glimpse": 8, "image": 5, "video": 4},
+    mixture={"glimpse": 0.1, "image": 0.45, "video": 0.45},
+    questions=14,
+    learning_rate=8e-4,
+    caption_weight=0.3,
+    painted=0.3,
+    start=3_500_000,
+)
 
 RECIPE: Final[tuple[Step, ...]] = (
     VisionSettings(steps=2500),
@@ -111,34 +123,19 @@ RECIPE: Final[tuple[Step, ...]] = (
         painted=0.25,
         start=2_500_000,
     ),
-    ChatSettings(
-        steps=3300,
-        rows={"glimpse": 8, "image": 5, "video": 4},
-        mixture={"glimpse": 0.1, "image": 0.45, "video": 0.45},
-        questions=14,
-        learning_rate=8e-4,
-        caption_weight=0.3,
-        painted=0.3,
-        start=3_500_000,
-    ),
-    ChatSettings(
+    _LATE_CHAT,
+    replace(
+        _LATE_CHAT,
         steps=1900,
-        rows={"glimpse": 8, "image": 5, "video": 4},
         mixture={"glimpse": 0.06, "image": 0.44, "video": 0.5},
-        questions=14,
         learning_rate=6e-4,
-        caption_weight=0.3,
-        painted=0.3,
         start=4_500_000,
     ),
-    ChatSettings(
+    replace(
+        _LATE_CHAT,
         steps=2400,
-        rows={"glimpse": 8, "image": 5, "video": 4},
         mixture={"glimpse": 0.04, "image": 0.4, "video": 0.56},
-        questions=14,
         learning_rate=6e-4,
-        caption_weight=0.3,
-        painted=0.3,
         start=5_500_000,
     ),
 )
