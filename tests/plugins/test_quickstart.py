@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -13,7 +15,7 @@ from tpo_core.errors import InputError
 from tpo_plugins.benchmarks.tiny_world import METRICS
 from tpo_plugins.quickstart import plan as planning
 from tpo_plugins.quickstart.plan import SIZES, Plan
-from tpo_plugins.quickstart.run import BARS, PHASES, quickstart
+from tpo_plugins.quickstart.run import BARS, PHASES, peak_rss_mb, quickstart
 from tpo_plugins.quickstart.state import open_state
 
 
@@ -135,6 +137,12 @@ def test_a_run_leaves_a_world_a_model_figures_and_a_report(small):
     entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [entry["stage"] for entry in entries][:1] == ["task_assignment"]
     assert {entry["stage"] for entry in entries} >= {"task_tuning", "multi_task"}
+
+
+def test_peak_memory_does_not_count_a_program_started_as_a_copy_of_its_parent():
+    before = peak_rss_mb()
+    subprocess.run([sys.executable, "-c", ""], check=True)
+    assert peak_rss_mb() < before + 50
 
 
 def test_the_model_of_a_run_loads_and_answers(small):

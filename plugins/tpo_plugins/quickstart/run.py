@@ -195,13 +195,13 @@ def write_metrics(job: Job) -> dict[str, Any]:
 
 
 def peak_rss_mb() -> float:
-    """Return the most memory this process took plus the most any of its children took, MiB.
+    """Return the most memory this process took so far, MiB.
 
-    An upper bound: the two need not have been taken at the same time, and may share pages.
+    Children do not count: a quickstart loads its data itself, and of a program it starts
+    (matplotlib lists fonts with one) Linux reports the memory of the parent it was copied from.
     """
     unit = 1 if sys.platform == "darwin" else 1024
-    peaks = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return round(sum(peak.ru_maxrss for peak in peaks) * unit / 2**20, 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
 
 
 def _evaluate(job: Job, model: TpoModel, *, when: str) -> None:

@@ -34,7 +34,7 @@ class State:
         folder: The quickstart's folder.
         plan: What it does.
         seconds: How long each phase that is done took.
-        peak_rss_mb: The most memory that any process of the quickstart took so far, MiB.
+        peak_rss_mb: The most memory the quickstart took so far, MiB.
         resumed: How often it went on after being cut short.
     """
 
