@@ -25,7 +25,10 @@ class StageData(Dataset[Sample | BadSample | None]):
         recipe: The whole recipe.
         stage: Number of the stage.
         model: Its heads say which target models their tasks have.
-        length: How many samples; one pass over all records if None.
+        length: How many samples; as many as the stage takes if None.
+
+    Raises:
+        InputError: A source cannot be read or has no record with the tasks asked for.
     """
 
     def __init__(
@@ -55,7 +58,8 @@ class StageData(Dataset[Sample | BadSample | None]):
             )
         weights = [source.weight for source in self.stage.data]
         shares = [float(w) for w in weights if w is not None] or [float(size) for size in sizes]
-        length = self.records if length is None else length
+        if length is None:
+            length = self.stage.steps_for(self.records) * self.stage.batch
         order = [
             (number, usable[number][index])
             for number, index in mixture_indices(sizes, shares, length, self.seed)

@@ -61,11 +61,11 @@ class TrainedGroup:
         return sum(parameter.numel() for parameter in self.parameters.values())
 
 
-def select(model: TpoModel, rates: Mapping[str, float]) -> list[TrainedGroup]:
-    """Freeze everything but the groups named, and return those.
+def find(model: TpoModel, rates: Mapping[str, float]) -> list[TrainedGroup]:
+    """Return the groups named.
 
     Args:
-        model: Changed in place: `requires_grad` of every parameter.
+        model: Has the groups.
         rates: Learning rate by group.
 
     Raises:
@@ -82,6 +82,21 @@ def select(model: TpoModel, rates: Mapping[str, float]) -> list[TrainedGroup]:
         if not rate > 0:
             raise InputError(f"learning rate of {name!r} is {rate}; expected a positive number")
         trained.append(TrainedGroup(name=name, rate=rate, parameters=groups[name]))
+    return trained
+
+
+def select(model: TpoModel, rates: Mapping[str, float]) -> list[TrainedGroup]:
+    """Freeze everything but the groups named, and return those.
+
+    Args:
+        model: Changed in place: `requires_grad` of every parameter.
+        rates: Learning rate by group.
+
+    Raises:
+        UnknownName: See `find`.
+        InputError: See `find`.
+    """
+    trained = find(model, rates)
     model.requires_grad_(False)
     for group in trained:
         for parameter in group.parameters.values():

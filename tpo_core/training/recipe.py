@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -86,6 +87,10 @@ class Stage(_Strict):
         if any(weighted) and not all(weighted):
             raise ValueError(f"stage {self.name!r}: give every source a weight, or none")
         return self
+
+    def steps_for(self, records: int) -> int:
+        """Return the stage's optimizer steps, its sources holding so many records."""
+        return self.steps or max(1, math.ceil(records * float(self.epochs or 0) / self.batch))
 
 
 class Lora(_Strict):

@@ -21,10 +21,11 @@ from tpo_core.files import held, writable_folder
 from tpo_core.model import TpoModel
 from tpo_core.records.quarantine import Quarantine
 from tpo_core.training.data import StageData
-from tpo_core.training.groups import select
+from tpo_core.training.groups import find, select
 from tpo_core.training.log import Progress, RunLog, Silent
 from tpo_core.training.recipe import Recipe, Stage, load_recipe
 from tpo_core.training.state import load_state, save_state, training_state, write_json
+from tpo_core.training.terms import term_weights
 from tpo_core.training.trainer import COUNTERS_FILE, StageTrainer, checkpoints
 
 RECIPE_FILE = "recipe.json"
@@ -109,7 +110,8 @@ def _train(
     if model is None:
         lora = recipe.lora.settings() if recipe.lora else None
         model = attach(recipe.backbone, recipe.heads, lora=lora)
-    # Only now: a run whose model could not be made leaves nothing to resume or overwrite.
+    stages = _stages(recipe, model, output)
+    # Only now: a run that could not begin leaves nothing to resume or overwrite.
     with ranks.main_process_first():
         if ranks.is_main_process:
             _claim(output, recipe, overwrite=overwrite)
@@ -119,8 +121,8 @@ def _train(
     model.num_frames = recipe.num_frames
     log = RunLog(output / "log.jsonl")
     quarantine = Quarantine(limit=recipe.quarantine)
-    for number, stage in enumerate(recipe.stages):
-        folder = output / "stages" / f"{number + 1}_{stage.name}"
+    for folder, data in stages.items():
+        stage = data.stage
         if resume and (folder / FINAL_FILE).exists():
             load_state(model, folder / FINAL_FILE)
             if ranks.is_main_process:
@@ -128,7 +130,7 @@ def _train(
                 quarantine.restore(values["quarantine"])
             show.note(f"stage {stage.name} was done already")
             continue
-        _run_stage(recipe, number, model, folder, log, show, quarantine, resume=resume)
+        _run_stage(recipe, data, model, folder, log, show, quarantine, resume=resume)
         ranks.wait_for_everyone()
     if quarantine.entries and ranks.is_main_process:
         quarantine.write(output / "quarantine.jsonl")
@@ -145,9 +147,24 @@ def _train(
     )
 
 
+def _stages(recipe: Recipe, model: TpoModel, output: Path) -> dict[Path, StageData]:
+    """Return the folder and the data of every stage.
+
+    What a later stage cannot do is found out here, not after hours of the earlier ones.
+    """
+    stages = {}
+    for number, stage in enumerate(recipe.stages):
+        folder = output / "stages" / f"{number + 1}_{stage.name}"
+        find(model, stage.train)
+        term_weights(model, stage.loss_weights)
+        stages[folder] = StageData(recipe, number, model)
+        arguments(recipe, stage, folder, 1)
+    return stages
+
+
 def _run_stage(
     recipe: Recipe,
-    number: int,
+    data: StageData,
     model: TpoModel,
     folder: Path,
     log: RunLog,
@@ -156,13 +173,9 @@ def _run_stage(
     *,
     resume: bool,
 ) -> None:
-    stage = recipe.stages[number]
+    stage = data.stage
     groups = select(model, stage.train)
-    steps = stage.steps
-    if steps is None:
-        records = StageData(recipe, number, model).records
-        steps = max(1, math.ceil(records * float(stage.epochs or 0) / stage.batch))
-    data = StageData(recipe, number, model, length=steps * stage.batch)
+    steps = len(data) // stage.batch
     args = arguments(recipe, stage, folder, steps)
     trainer = StageTrainer(
         model,

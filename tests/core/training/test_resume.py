@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,29 @@ def test_a_run_without_a_model_leaves_no_run_behind(
     for _ in range(2):  # the second must not hear that the folder holds a run
         with pytest.raises(InputError, match="nowhere"):
             train(recipe, output=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": [{"path": "nowhere.jsonl"}]}, "nowhere.jsonl"),
+        ({"train": {"regoin": 1e-3}}, "did you mean 'region'"),
+        ({"loss_weights": {"regoin": 1.0}}, "did you mean 'region'"),
+        ({"batch": 6}, "batch 6 is no multiple of micro_batch 4"),
+    ],
+)
+def test_what_a_later_stage_cannot_do_is_said_before_the_first_begins(
+    make_recipe: Callable[..., Recipe],
+    make_model: Callable[..., TpoModel],
+    tmp_path: Path,
+    change: dict[str, Any],
+    message: str,
+) -> None:
+    model = make_model()
+    recipe = make_recipe(stages=[{"name": "one"}, {"name": "two", **change}])
+    for _ in range(2):  # the second must not hear that the folder holds a run
+        with pytest.raises(InputError, match=message):
+            train(recipe, output=tmp_path / "run", model=model)
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_whole(
