@@ -143,6 +143,11 @@ class EvaluationResult:
                 name: ends and tuple(ends) for name, ends in fields["intervals"].items()
             }
             predictions = tuple(read_predictions(folder / PREDICTIONS_FILE))
+            if len(predictions) != (questions := fields["counts"]["questions"]):
+                raise InputError(
+                    f"{folder / PREDICTIONS_FILE} holds {len(predictions)} predictions, expected "
+                    f"{questions} as {RESULTS_FILE} says; evaluate again"
+                )
             return cls(**{**fields, "notes": tuple(fields["notes"]), "predictions": predictions})
         except (TypeError, KeyError, AttributeError) as error:
             raise InputError(

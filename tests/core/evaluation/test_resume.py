@@ -194,3 +194,11 @@ def test_a_full_disk_is_an_error_and_no_harm(tmp_path, cut_off):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     whole = evaluate(Repeat(CASES), Echo(), data=tmp_path, progress=False)
     assert replace(run(tmp_path, resume=True), seconds=0) == replace(whole, seconds=0)
+
+
+def test_a_finished_run_that_lost_predictions_is_not_taken_for_whole(tmp_path):
+    run(tmp_path)
+    predictions = tmp_path / "out" / "predictions.jsonl"
+    predictions.write_text("".join(predictions.read_text().splitlines(keepends=True)[:4]))
+    with pytest.raises(InputError, match=r"jsonl holds 4 predictions, expected 10 as results"):
+        run(tmp_path, resume=True)
