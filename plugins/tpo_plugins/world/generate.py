@@ -25,7 +25,7 @@ from tpo_plugins.world.render import render
 from tpo_plugins.world.sampling import sample_scene
 from tpo_plugins.world.scene import Rendering, Scene
 
-WORLD_VERSION: Final = 7
+WORLD_VERSION: Final = 6
 """Raised whenever the same seed would give another world."""
 DEFAULT_SIZES: Final[dict[str, int]] = {"train": 400, "val": 40, "test": 80}
 _QUESTIONS_SALT = 7

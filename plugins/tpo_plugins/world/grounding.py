@@ -19,8 +19,8 @@ VISIBLE = 0.3
 """An object counts as visible in a frame from this visible fraction on."""
 _TRACKABLE = 0.75
 _SHORTEST_RUN = 2
-# Training asks more often for what is hard: an object by its relation, two objects at once, both
-# colours of one that changes; and again in other words for a moment, of which a video has few.
+# Training asks more often for what is hard: an object by its relation, and two objects at once; and
+# again in other words for a moment, of which a video has few.
 _RELATIONS: Final[dict[Split, float]] = {"train": 0.3, "val": 0.1, "test": 0.1}
 _PAIRS: Final[dict[Split, tuple[int, float]]] = {
     "train": (3, 0.8),
@@ -180,13 +180,10 @@ def _moments(
             flags = visible & np.asarray(item.moving)
             candidates.append((2.0, partial(_moment, scene, rendering, rng, place, "move", flags)))
         if item.changes_colour:
-            words = (item.colours[0], item.colours[-1])
-            if scene.split != "train":
-                words = words[:1] if rng.random() < 0.5 else words[1:]
-            for word in words:
-                flags = visible & np.asarray([colour == word for colour in item.colours])
-                ask = partial(_moment, scene, rendering, rng, place, "coloured", flags, word)
-                candidates.append((3.0, ask))
+            word = item.colours[0] if rng.random() < 0.5 else item.colours[-1]
+            flags = visible & np.asarray([colour == word for colour in item.colours])
+            ask = partial(_moment, scene, rendering, rng, place, "coloured", flags, word)
+            candidates.append((3.0, ask))
     return candidates
 
 
